@@ -1,0 +1,135 @@
+//! The model: both towers and the temperature between them.
+
+use std::path::Path;
+
+use candle_core::{D, DType, Device, Tensor};
+
+use crate::checkpoint::is_position_ids;
+use crate::encoder::named;
+use crate::text::TextTower;
+use crate::vision::VisionTower;
+use crate::{ClipConfig, Error, Result, Tensors, load_tensors};
+
+/// A CLIP model: images and texts to features in one space.
+///
+/// It holds clones of the tensors it was built from, which share their storage: an optimiser that
+/// updates a `candle_core::Var` in place is seen by the next forward pass.
+pub struct Clip {
+    config: ClipConfig,
+    vision: VisionTower,
+    text: TextTower,
+    logit_scale: Tensor,
+}
+
+impl Clip {
+    /// Reads `config.json` and `model.safetensors` of a checkpoint directory.
+    ///
+    /// # Errors
+    /// Those of [`ClipConfig::load`], [`load_tensors`] and [`Clip::from_tensors`].
+    pub fn load(dir: &Path, device: &Device) -> Result<Self> {
+        let config = ClipConfig::load(dir)?;
+        Self::from_tensors(&config, &load_tensors(dir, device)?)
+    }
+
+    /// Builds the model from tensors, which may be those of `candle_core::Var`s.
+    ///
+    /// # Errors
+    /// If a tensor is missing, is not part of the model, or has another shape or dtype than the
+    /// configuration says; one error shows them all.
+    pub fn from_tensors(config: &ClipConfig, tensors: &Tensors) -> Result<Self> {
+        config.check("config")?;
+        check_tensors(config, tensors)?;
+        Ok(Self {
+            config: config.clone(),
+            vision: VisionTower::new(config, tensors)?,
+            text: TextTower::new(config, tensors)?,
+            logit_scale: named(tensors, "logit_scale")?,
+        })
+    }
+
+    /// The configuration the model was built with.
+    #[must_use]
+    pub fn config(&self) -> &ClipConfig {
+        &self.config
+    }
+
+    /// Image features, not normalised. `pixels`: f32 [b, 3, h, w] → [b, d].
+    ///
+    /// # Errors
+    /// If the pixels have another size than the model's, or an operation fails.
+    pub fn encode_image(&self, pixels: &Tensor) -> Result<Tensor> {
+        self.vision.forward(pixels)
+    }
+
+    /// Text features, not normalised. `ids`: n sequences as [`crate::Tokenizer::encode`] gives
+    /// them, of any lengths → [n, d].
+    ///
+    /// # Errors
+    /// If there is no text, or one is empty, too long, lacks its end or has an unknown id.
+    pub fn encode_text(&self, ids: &[Vec<u32>]) -> Result<Tensor> {
+        self.text.forward(ids)
+    }
+
+    /// The logarithm of the factor on cosines, a scalar.
+    #[must_use]
+    pub fn logit_scale(&self) -> &Tensor {
+        &self.logit_scale
+    }
+
+    /// Where the weights are.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.logit_scale.device()
+    }
+}
+
+/// The tensors that learn when a model is patched: the vision tower and its projection.
+#[must_use]
+pub fn image_tensor_names(config: &ClipConfig) -> Vec<String> {
+    let mut names: Vec<String> = config.tensor_shapes().into_keys().collect();
+    names.retain(|name| name.starts_with("vision_model.") || name == "visual_projection.weight");
+    names
+}
+
+/// Rows divided by their Euclidean length. `features`: [n, d].
+///
+/// # Errors
+/// If an operation fails.
+pub fn l2_normalize(features: &Tensor) -> Result<Tensor> {
+    let length = features.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
+    Ok(features.broadcast_div(&length)?)
+}
+
+fn check_tensors(config: &ClipConfig, tensors: &Tensors) -> Result<()> {
+    let shapes = config.tensor_shapes();
+    let missing = shapes.keys().filter(|name| !tensors.contains_key(*name)).cloned();
+    let extra = tensors.keys().filter(|name| !shapes.contains_key(*name) && !is_position_ids(name));
+    let mut wrong = Vec::new();
+    for (name, shape) in &shapes {
+        match tensors.get(name) {
+            Some(t) if t.dims() != shape => {
+                wrong.push(format!("{name} is {:?} instead of {shape:?}", t.dims()));
+            }
+            Some(t) if t.dtype() != DType::F32 => {
+                wrong.push(format!("{name} is {:?} instead of F32", t.dtype()));
+            }
+            _ => {}
+        }
+    }
+    let groups: Vec<String> = [
+        ("missing", missing.collect()),
+        ("not part of the model", extra.cloned().collect()),
+        ("of another shape or type", wrong),
+    ]
+    .into_iter()
+    .filter_map(|(what, names)| first_few(what, &names))
+    .collect();
+    if groups.is_empty() { Ok(()) } else { Err(Error::TensorMismatch(groups.join("; "))) }
+}
+
+/// "7 missing: a, b, c, …", or nothing if there are none.
+fn first_few(what: &str, names: &[String]) -> Option<String> {
+    let shown = names[..names.len().min(3)].join(", ");
+    let more = if names.len() > 3 { ", …" } else { "" };
+    (!names.is_empty()).then(|| format!("{} {what}: {shown}{more}", names.len()))
+}

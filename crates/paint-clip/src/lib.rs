@@ -1,0 +1,52 @@
+//! The CLIP family: configuration, towers, checkpoints, tokenizer, preprocessing, zero-shot head.
+//!
+//! A checkpoint is a directory in Hugging Face layout (`config.json`, `model.safetensors`,
+//! `tokenizer.json`, `preprocessor_config.json`); what this crate saves, `transformers` opens.
+//! Both towers are differentiable in every tensor. The crate knows no datasets and no training.
+//!
+//! Source: Radford et al. 2021, "Learning transferable visual models from natural language
+//! supervision"; tensor names, defaults and rules are those of `transformers`' `CLIPModel`.
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! use paint_clip::{Clip, ClipConfig, TextConfig, VisionConfig};
+//!
+//! let config = ClipConfig {
+//!     text: TextConfig { vocab_size: 9, hidden_size: 8, num_attention_heads: 2, ..Default::default() },
+//!     vision: VisionConfig { hidden_size: 8, num_attention_heads: 2, ..Default::default() },
+//!     ..Default::default()
+//! };
+//! let tensors = paint_clip::init(&config, &mut || 0.5, &Device::Cpu)?;
+//! let clip = Clip::from_tensors(&config, &tensors)?;
+//! let pixels = Tensor::zeros((1, 3, 224, 224), candle_core::DType::F32, &Device::Cpu)?;
+//! assert_eq!(clip.encode_image(&pixels)?.dims(), [1, 512]);
+//! # Ok::<(), paint_clip::Error>(())
+//! ```
+
+mod error;
+
+mod config;
+
+mod checkpoint;
+mod init;
+
+mod clip;
+mod encoder;
+mod text;
+mod vision;
+
+mod preprocessor;
+mod tokenizer;
+mod zero_shot_head;
+
+mod save;
+
+pub use checkpoint::{Tensors, load_tensors};
+pub use clip::{Clip, image_tensor_names, l2_normalize};
+pub use config::{ClipConfig, HiddenAct, TextConfig, VisionConfig};
+pub use error::{Error, Result};
+pub use init::init;
+pub use preprocessor::Preprocessor;
+pub use save::{Parent, Provenance, WeightDtype, save};
+pub use tokenizer::Tokenizer;
+pub use zero_shot_head::ZeroShotHead;

@@ -1,0 +1,379 @@
+//! Task manifests: a dataset, its columns and splits, class names and templates.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// One part of a dataset: training chooses weights, validation chooses alpha, test reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SplitName {
+    /// Weights are learnt here.
+    Train,
+    /// Coefficients and stopping are chosen here.
+    Validation,
+    /// Accuracy is reported here.
+    Test,
+}
+
+impl SplitName {
+    /// `train`, `validation` or `test`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl std::fmt::Display for SplitName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a task's images and labels are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskSource {
+    /// A dataset on the Hub, in Parquet; the caller's [`Hub`](crate::Hub) says where that is.
+    Hub {
+        /// `org/name`.
+        id: String,
+        /// Configuration, the directory of its files; `data` where there is none.
+        config: Option<String>,
+        /// Commit or branch; `main` where there is none.
+        revision: Option<String>,
+    },
+    /// Local Parquet: one file, or a directory with one or more files per split.
+    Parquet(PathBuf),
+    /// A folder with one sub-folder per class, optionally below `train`, `validation`, `test`.
+    Folder(PathBuf),
+    /// A CSV with a header and columns `path`, `label` and optionally `split`.
+    Csv(PathBuf),
+}
+
+/// Names of the columns in a Parquet or CSV file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Columns {
+    /// Image column, `image` by default; in a CSV the path's column, `path` by default.
+    pub image: Option<String>,
+    /// Label column, `label` by default.
+    pub label: Option<String>,
+    /// Caption column; only for [`CaptionDataset`](crate::CaptionDataset).
+    pub caption: Option<String>,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self { image: None, label: None, caption: None }
+    }
+}
+
+/// Files of each split, as patterns (`*`, `?`) relative to the dataset.
+///
+/// If none is given, `DIR/train-*.parquet`, `DIR/validation-*.parquet` and
+/// `DIR/test-*.parquet` are used, where they exist; if any is given, a split
+/// without one has no files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// Training images.
+    pub train: Option<String>,
+    /// Validation images; without them they are cut from the training images.
+    pub validation: Option<String>,
+    /// Test images.
+    pub test: Option<String>,
+}
+
+impl Files {
+    /// The pattern of one split.
+    pub fn get(&self, split: SplitName) -> Option<&str> {
+        match split {
+            SplitName::Train => self.train.as_deref(),
+            SplitName::Validation => self.validation.as_deref(),
+            SplitName::Test => self.test.as_deref(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The share of each split's images that a task uses, written `"0.0..0.5"`.
+///
+/// The images are put in a fixed, class-stratified order that depends on nothing but the
+/// labels, so that `"0.0..0.5"` and `"0.5..1.0"` in two manifests never share an
+/// image. Validation images that are cut from the training images come from the
+/// task's own part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Part {
+    /// Share of the training images.
+    pub train: Option<Range<f64>>,
+    /// Share of the validation images, where the dataset has its own.
+    pub validation: Option<Range<f64>>,
+    /// Share of the test images.
+    pub test: Option<Range<f64>>,
+}
+
+impl Part {
+    /// The share of one split; all of it if none is given.
+    pub fn get(&self, split: SplitName) -> Range<f64> {
+        match split {
+            SplitName::Train => &self.train,
+            SplitName::Validation => &self.validation,
+            SplitName::Test => &self.test,
+        }
+        .clone()
+        .unwrap_or(0.0..1.0)
+    }
+}
+
+/// A classification task: a dataset, class names in label order, and prompt templates.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Task {
+    /// Short name for tables and files.
+    pub name: String,
+    /// Names that fill the templates, in label order; empty: taken from the dataset.
+    pub class_names: Vec<String>,
+    /// How labels that are text stand in the data, in the order of `class_names`, where
+    /// they differ from these; otherwise empty.
+    pub label_values: Vec<String>,
+    /// Prompts with `{}` in place of the class name; empty only for captioned data.
+    pub templates: Vec<String>,
+    /// Where the images and labels are.
+    pub source: TaskSource,
+    /// Names of the columns.
+    pub columns: Columns,
+    /// Files of the splits.
+    pub files: Files,
+    /// Share of each split.
+    pub part: Part,
+}
+
+impl Task {
+    /// A task made in code, with default columns, files and parts.
+    ///
+    /// # Errors
+    /// As [`Task::check`].
+    pub fn new(
+        name: &str,
+        class_names: Vec<String>,
+        templates: Vec<String>,
+        source: TaskSource,
+    ) -> Result<Self> {
+        let task = Self {
+            name: name.to_owned(),
+            class_names,
+            label_values: Vec::new(),
+            templates,
+            source,
+            columns: Columns::default(),
+            files: Files::default(),
+            part: Part::default(),
+        };
+        task.check(name)?;
+        Ok(task)
+    }
+
+    /// Reads a manifest; relative paths in it are relative to its directory.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or as [`Task::parse`].
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads a manifest from text that came from `origin`, normally its path.
+    ///
+    /// # Errors
+    /// If the text is not TOML, a key is unknown or missing, a template lacks `{}`, a
+    /// class name is given twice, or there is not exactly one data source.
+    pub fn parse(text: &str, origin: &str) -> Result<Self> {
+        let raw: Manifest = toml::from_str(text)
+            .map_err(|e| Error::manifest(origin, e.to_string().trim_end().to_owned()))?;
+        let source = raw.source(origin)?;
+        let task = Self {
+            name: raw.name,
+            class_names: raw.class_names,
+            label_values: raw.label_values,
+            templates: raw.templates,
+            source,
+            columns: raw.columns,
+            files: raw.files,
+            part: raw.part.parse(origin)?,
+        };
+        task.check(origin)?;
+        Ok(task)
+    }
+
+    /// Checks what a manifest's reader checks, for a task changed in code.
+    ///
+    /// # Errors
+    /// If a rule of [`Task::parse`] is broken; `origin` begins the message.
+    pub fn check(&self, origin: &str) -> Result<()> {
+        let fail = |message: String| Err(Error::manifest(origin, message));
+        if self.name.is_empty() || self.name.contains(['/', '\\']) {
+            return fail(format!("name = {:?}: must be a word without slashes", self.name));
+        }
+        if self.templates.is_empty() && self.columns.caption.is_none() {
+            return fail("templates: give at least one, such as \"a photo of a {}.\"".to_owned());
+        }
+        if let Some(template) = self.templates.iter().find(|t| !t.contains("{}")) {
+            return fail(format!(
+                "templates: {template:?} has no `{{}}`; write `{{}}` where the class name goes"
+            ));
+        }
+        check_class_names(origin, &self.class_names)?;
+        if !self.label_values.is_empty() && self.label_values.len() != self.class_names.len() {
+            return fail(format!(
+                "label_values has {} entries and class_names {}; give one for each class",
+                self.label_values.len(),
+                self.class_names.len()
+            ));
+        }
+        if let Some(value) = first_duplicate(&self.label_values) {
+            return fail(format!("label_values: {value:?} is given twice"));
+        }
+        self.check_parts(origin)?;
+        self.check_files(origin)
+    }
+
+    fn check_parts(&self, origin: &str) -> Result<()> {
+        for split in [SplitName::Train, SplitName::Validation, SplitName::Test] {
+            let part = self.part.get(split);
+            if !(0.0 <= part.start && part.start < part.end && part.end <= 1.0) {
+                let message = format!(
+                    "part.{split} = \"{}..{}\": must be a range within 0..1, such as \"0.0..0.5\"",
+                    part.start, part.end
+                );
+                return Err(Error::manifest(origin, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_files(&self, origin: &str) -> Result<()> {
+        let local = matches!(self.source, TaskSource::Folder(_) | TaskSource::Csv(_));
+        if local && !self.files.is_empty() {
+            let message = "[files] is only for `hub` and `parquet`; name splits by sub-folders \
+                           `train`, `validation`, `test` or by a CSV column `split`";
+            return Err(Error::manifest(origin, message));
+        }
+        if self.files.validation.is_some() && self.files.validation == self.files.train
+            || self.files.test.is_some()
+                && (self.files.test == self.files.train || self.files.test == self.files.validation)
+        {
+            let message = "[files] gives two splits the same files; leave `validation` out to \
+                           have it cut from the training images";
+            return Err(Error::manifest(origin, message));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn check_class_names(origin: &str, names: &[String]) -> Result<()> {
+    if let Some(name) = first_duplicate(names) {
+        let message =
+            format!("class_names: {name:?} is given twice; the model could not tell them apart");
+        return Err(Error::manifest(origin, message));
+    }
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Err(Error::manifest(origin, "class_names: a name is empty"));
+    }
+    Ok(())
+}
+
+fn first_duplicate(names: &[String]) -> Option<&String> {
+    let mut seen = BTreeSet::new();
+    names.iter().find(|name| !seen.insert(*name))
+}
+
+/// A manifest as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    name: String,
+    #[serde(default)]
+    class_names: Vec<String>,
+    #[serde(default)]
+    label_values: Vec<String>,
+    #[serde(default)]
+    templates: Vec<String>,
+    hub: Option<String>,
+    config: Option<String>,
+    revision: Option<String>,
+    parquet: Option<PathBuf>,
+    folder: Option<PathBuf>,
+    csv: Option<PathBuf>,
+    #[serde(default)]
+    columns: Columns,
+    #[serde(default)]
+    files: Files,
+    #[serde(default)]
+    part: RawPart,
+}
+
+impl Manifest {
+    fn source(&self, origin: &str) -> Result<TaskSource> {
+        // `join` keeps an absolute path as it is.
+        let base = Path::new(origin).parent().unwrap_or(Path::new(""));
+        if self.hub.is_none() && (self.config.is_some() || self.revision.is_some()) {
+            let message = "config and revision are only for `hub`; remove them";
+            return Err(Error::manifest(origin, message));
+        }
+        match (&self.hub, &self.parquet, &self.folder, &self.csv) {
+            (Some(id), None, None, None) => {
+                crate::hub::check_id(id).map_err(|message| Error::manifest(origin, message))?;
+                let (id, config) = (id.clone(), self.config.clone());
+                Ok(TaskSource::Hub { id, config, revision: self.revision.clone() })
+            }
+            (None, Some(path), None, None) => Ok(TaskSource::Parquet(base.join(path))),
+            (None, None, Some(path), None) => Ok(TaskSource::Folder(base.join(path))),
+            (None, None, None, Some(path)) => Ok(TaskSource::Csv(base.join(path))),
+            _ => Err(Error::manifest(
+                origin,
+                "give exactly one of hub = \"org/name\", parquet = \"PATH\", \
+                 folder = \"PATH\", csv = \"PATH\"",
+            )),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawPart {
+    train: Option<String>,
+    validation: Option<String>,
+    test: Option<String>,
+}
+
+impl RawPart {
+    fn parse(self, origin: &str) -> Result<Part> {
+        let range = |key: &str, text: Option<String>| match text {
+            None => Ok(None),
+            Some(text) => parse_range(&text).map(Some).ok_or_else(|| {
+                let message = format!("part.{key} = {text:?}: write a range such as \"0.0..0.5\"");
+                Error::manifest(origin, message)
+            }),
+        };
+        Ok(Part {
+            train: range("train", self.train)?,
+            validation: range("validation", self.validation)?,
+            test: range("test", self.test)?,
+        })
+    }
+}
+
+fn parse_range(text: &str) -> Option<Range<f64>> {
+    let (start, end) = text.split_once("..")?;
+    Some(start.trim().parse().ok()?..end.trim().parse().ok()?)
+}

@@ -1,0 +1,263 @@
+//! Writing a dataset as Parquet in the Hub's layout.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, StructArray,
+};
+use arrow::datatypes::{DataType, Field, Fields, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use serde_json::json;
+use tempfile::NamedTempFile;
+
+use crate::atomic::{publish, temporary_beside};
+use crate::{Error, Result};
+
+/// Rows in one row group: small enough that a reader holds few images at a time.
+const ROW_GROUP_ROWS: usize = 1000;
+
+/// A row group is also closed when its images reach this many bytes.
+const ROW_GROUP_BYTES: usize = 32 << 20;
+
+/// What stands beside the image in every row of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Features {
+    /// Columns `image` and `label`; the names in label order.
+    Labelled(Vec<String>),
+    /// Columns `image` and `caption`.
+    Captioned,
+}
+
+/// The value beside the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Class index.
+    Label(u32),
+    /// Free text.
+    Caption(String),
+}
+
+/// One row to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The encoded image file (PNG, JPEG, …), stored as it is.
+    pub image: Vec<u8>,
+    /// The image's file name, if it has one.
+    pub file_name: Option<String>,
+    /// Label or caption, as the file's [`Features`] say.
+    pub target: Target,
+}
+
+/// Writes `rows` to `path`, returning how many; nothing appears at `path` on failure.
+///
+/// The file opens in Python's `datasets` and `pandas`, and through [`Dataset`](crate::Dataset).
+///
+/// # Errors
+/// As [`ParquetWriter::push`] and [`ParquetWriter::finish`].
+pub fn write_parquet(
+    path: &Path,
+    features: Features,
+    rows: impl IntoIterator<Item = Row>,
+) -> Result<usize> {
+    let mut writer = ParquetWriter::create(path, features)?;
+    for row in rows {
+        writer.push(row)?;
+    }
+    writer.finish()
+}
+
+/// Writes a Parquet file row by row, holding at most one row group in memory.
+///
+/// Dropped before [`finish`](ParquetWriter::finish), it leaves nothing behind.
+pub struct ParquetWriter {
+    path: PathBuf,
+    features: Features,
+    schema: Arc<Schema>,
+    writer: ArrowWriter<NamedTempFile>,
+    pending: Vec<Row>,
+    pending_bytes: usize,
+    n_rows: usize,
+}
+
+impl ParquetWriter {
+    /// Starts a file that will appear at `path`; missing parent directories are made.
+    ///
+    /// # Errors
+    /// If the directory cannot be written to, or class names are missing or given twice.
+    pub fn create(path: &Path, features: Features) -> Result<Self> {
+        if let Features::Labelled(names) = &features {
+            crate::task::check_class_names(&path.display().to_string(), names)?;
+            if names.is_empty() {
+                return Err(Error::Argument(format!(
+                    "{}: a labelled file needs class names",
+                    path.display()
+                )));
+            }
+        }
+        let schema = Arc::new(schema(&features));
+        let temporary = temporary_beside(path)?;
+        let writer = ArrowWriter::try_new(temporary, schema.clone(), Some(properties(&features)))
+            .map_err(|e| write_error(path, e))?;
+        let path = path.to_owned();
+        let pending = Vec::new();
+        Ok(Self { path, features, schema, writer, pending, pending_bytes: 0, n_rows: 0 })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// If the target is not what the features say, a label has no name, or the disk is full.
+    pub fn push(&mut self, row: Row) -> Result<()> {
+        self.check(&row)?;
+        self.n_rows += 1;
+        self.pending_bytes += row.image.len();
+        self.pending.push(row);
+        if self.pending.len() == ROW_GROUP_ROWS || self.pending_bytes >= ROW_GROUP_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, syncs, and puts the file in place; returns the number of rows.
+    ///
+    /// # Errors
+    /// If the disk is full or the file cannot be renamed.
+    pub fn finish(mut self) -> Result<usize> {
+        self.flush()?;
+        let Self { path, writer, n_rows, .. } = self;
+        let temporary = writer.into_inner().map_err(|e| write_error(&path, e))?;
+        publish(temporary, &path)?;
+        Ok(n_rows)
+    }
+
+    fn check(&self, row: &Row) -> Result<()> {
+        let fail = |column, message: String| {
+            Err(Error::row(&self.path, self.n_rows, column, message))
+        };
+        match (&self.features, &row.target) {
+            (Features::Labelled(names), Target::Label(label)) if *label as usize >= names.len() => {
+                fail("label", format!("label {label} has no name; there are {}", names.len()))
+            }
+            (Features::Labelled(_), Target::Caption(_)) => {
+                fail("label", "a caption was given where the file has labels".to_owned())
+            }
+            (Features::Captioned, Target::Label(_)) => {
+                fail("caption", "a label was given where the file has captions".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let columns = vec![image_column(&self.pending), target_column(&self.pending, &self.features)];
+        self.pending.clear();
+        self.pending_bytes = 0;
+        RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(ParquetError::from)
+            .and_then(|batch| self.writer.write(&batch))
+            .and_then(|()| self.writer.flush())
+            .map_err(|e| write_error(&self.path, e))
+    }
+}
+
+fn write_error(path: &Path, error: ParquetError) -> Error {
+    let source = match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(io) => *io,
+            Err(other) => std::io::Error::other(other),
+        },
+        other => std::io::Error::other(other),
+    };
+    Error::io("write", path)(source)
+}
+
+fn image_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("bytes", DataType::Binary, true),
+        Field::new("path", DataType::Utf8, true),
+    ])
+}
+
+fn schema(features: &Features) -> Schema {
+    let target = match features {
+        Features::Labelled(_) => Field::new("label", DataType::Int64, true),
+        Features::Captioned => Field::new("caption", DataType::Utf8, true),
+    };
+    let image = Field::new("image", DataType::Struct(image_fields()), true);
+    let metadata = [("huggingface".to_owned(), hugging_face(features))];
+    Schema::new(vec![image, target]).with_metadata(metadata.into())
+}
+
+/// The feature description that Python's `datasets` reads: `{"info": {"features": …}}`.
+fn hugging_face(features: &Features) -> String {
+    let image = json!({ "_type": "Image" });
+    let columns = match features {
+        Features::Labelled(names) => {
+            json!({ "image": image, "label": { "names": names, "_type": "ClassLabel" } })
+        }
+        Features::Captioned => {
+            json!({ "image": image, "caption": { "dtype": "string", "_type": "Value" } })
+        }
+    };
+    json!({ "info": { "features": columns } }).to_string()
+}
+
+fn properties(features: &Features) -> WriterProperties {
+    // Encoded images do not shrink further; dictionaries and statistics of them only cost.
+    let bytes = ColumnPath::from(vec!["image".to_owned(), "bytes".to_owned()]);
+    let metadata = KeyValue::new("huggingface".to_owned(), hugging_face(features));
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_column_compression(bytes.clone(), Compression::UNCOMPRESSED)
+        .set_column_dictionary_enabled(bytes.clone(), false)
+        .set_column_statistics_enabled(bytes, EnabledStatistics::None)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by(format!("paint-data {}", env!("CARGO_PKG_VERSION")))
+        .set_key_value_metadata(Some(vec![metadata]))
+        .build()
+}
+
+fn image_column(rows: &[Row]) -> ArrayRef {
+    let mut bytes = BinaryBuilder::new();
+    let mut names = StringBuilder::new();
+    for row in rows {
+        bytes.append_value(&row.image);
+        names.append_option(row.file_name.as_deref());
+    }
+    let columns: Vec<ArrayRef> = vec![Arc::new(bytes.finish()), Arc::new(names.finish())];
+    Arc::new(StructArray::new(image_fields(), columns, None))
+}
+
+fn target_column(rows: &[Row], features: &Features) -> ArrayRef {
+    match features {
+        Features::Labelled(_) => {
+            let mut labels = Int64Builder::new();
+            for row in rows {
+                labels.append_option(match &row.target {
+                    Target::Label(label) => Some(i64::from(*label)),
+                    Target::Caption(_) => None,
+                });
+            }
+            Arc::new(labels.finish())
+        }
+        Features::Captioned => {
+            let mut captions = StringBuilder::new();
+            for row in rows {
+                captions.append_option(match &row.target {
+                    Target::Caption(caption) => Some(caption),
+                    Target::Label(_) => None,
+                });
+            }
+            Arc::new(captions.finish())
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Accuracy with intervals and paired tests for zero-shot classifiers.

@@ -1,0 +1,1 @@
+//! Fine-tuning with a frozen zero-shot head and contrastive pretraining, resumable.

@@ -1,0 +1,2 @@
+//! The runner of the paint workspace.
+fn main() {}
