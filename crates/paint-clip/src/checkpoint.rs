@@ -34,18 +34,24 @@ pub fn load_tensors(dir: &Path, device: &Device) -> Result<Tensors> {
     let path = weights_path(dir)?;
     let mut file = File::open(&path).map_err(Error::io("open", &path))?;
     let (data_start, header) = read_header(&mut file, &path)?;
-    file.seek(SeekFrom::Start(data_start)).map_err(Error::io("read", &path))?;
+    file.seek(SeekFrom::Start(data_start))
+        .map_err(Error::io("read", &path))?;
     let mut tensors = Tensors::new();
     // In the order of their offsets, which the header check has shown to be gapless.
     for name in header.offset_keys() {
-        let Some(info) = header.info(&name) else { continue };
+        let Some(info) = header.info(&name) else {
+            continue;
+        };
         if is_position_ids(&name) {
             skip(&mut file, info, &path)?;
             continue;
         }
         let values = read_f32(&mut file, &name, info, &path)?;
         check_finite(&name, &values, || format!(" in {}", path.display()))?;
-        tensors.insert(name, Tensor::from_vec(values, info.shape.as_slice(), device)?);
+        tensors.insert(
+            name,
+            Tensor::from_vec(values, info.shape.as_slice(), device)?,
+        );
     }
     Ok(tensors)
 }
@@ -64,7 +70,11 @@ pub(crate) fn check_finite(
     if count == 0 {
         return Ok(());
     }
-    Err(Error::NotFinite { tensor: tensor.to_owned(), count, context: context() })
+    Err(Error::NotFinite {
+        tensor: tensor.to_owned(),
+        count,
+        context: context(),
+    })
 }
 
 /// The weight file, or why a directory without it cannot be used.
@@ -106,30 +116,57 @@ fn weights_path(dir: &Path) -> Result<PathBuf> {
 /// Where the data starts, and the header, checked against the file's length.
 fn read_header(file: &mut File, path: &Path) -> Result<(u64, Metadata)> {
     let actual = file.metadata().map_err(Error::io("read", path))?.len();
-    let refuse = |problem: String| Error::NotSafetensors { path: path.to_owned(), actual, problem };
+    let refuse = |problem: String| Error::NotSafetensors {
+        path: path.to_owned(),
+        actual,
+        problem,
+    };
     let mut start = Vec::new();
-    file.by_ref().take(512).read_to_end(&mut start).map_err(Error::io("read", path))?;
+    file.by_ref()
+        .take(512)
+        .read_to_end(&mut start)
+        .map_err(Error::io("read", path))?;
     if let Some(problem) = mistaken_identity(&start) {
         return Err(refuse(problem));
     }
-    let Some(length) = start.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes)) else {
-        return Err(refuse("it is shorter than a header; fetch the file again".to_owned()));
+    let Some(length) = start
+        .first_chunk::<8>()
+        .map(|bytes| u64::from_le_bytes(*bytes))
+    else {
+        return Err(refuse(
+            "it is shorter than a header; fetch the file again".to_owned(),
+        ));
     };
     if length > MAX_HEADER {
-        return Err(refuse("it does not start with a safetensors header; fetch it again".to_owned()));
+        return Err(refuse(
+            "it does not start with a safetensors header; fetch it again".to_owned(),
+        ));
     }
     if LENGTH_BYTES + length > actual {
-        return Err(Error::WrongLength { path: path.to_owned(), expected: LENGTH_BYTES + length, actual });
+        return Err(Error::WrongLength {
+            path: path.to_owned(),
+            expected: LENGTH_BYTES + length,
+            actual,
+        });
     }
     let mut header = vec![0; length as usize];
-    file.seek(SeekFrom::Start(LENGTH_BYTES)).map_err(Error::io("read", path))?;
-    file.read_exact(&mut header).map_err(Error::io("read", path))?;
-    let header: Metadata = serde_json::from_slice(&header)
-        .map_err(|e| refuse(format!("its header does not parse ({e}); fetch the file again")))?;
+    file.seek(SeekFrom::Start(LENGTH_BYTES))
+        .map_err(Error::io("read", path))?;
+    file.read_exact(&mut header)
+        .map_err(Error::io("read", path))?;
+    let header: Metadata = serde_json::from_slice(&header).map_err(|e| {
+        refuse(format!(
+            "its header does not parse ({e}); fetch the file again"
+        ))
+    })?;
     let data_start = LENGTH_BYTES + length;
     let expected = data_start + header.data_len() as u64;
     if expected != actual {
-        return Err(Error::WrongLength { path: path.to_owned(), expected, actual });
+        return Err(Error::WrongLength {
+            path: path.to_owned(),
+            expected,
+            actual,
+        });
     }
     Ok((data_start, header))
 }
@@ -141,7 +178,10 @@ fn mistaken_identity(start: &[u8]) -> Option<String> {
     }
     if start.starts_with(b"version https://git-lfs") {
         let text = String::from_utf8_lossy(start);
-        let size = text.lines().find_map(|line| line.strip_prefix("size ")).unwrap_or("unknown");
+        let size = text
+            .lines()
+            .find_map(|line| line.strip_prefix("size "))
+            .unwrap_or("unknown");
         return Some(format!(
             "it is a git-lfs pointer to a file of {size} bytes; run `git lfs pull`"
         ));
@@ -171,7 +211,10 @@ fn read_f32(file: &mut File, name: &str, info: &TensorInfo, path: &Path) -> Resu
         },
         dtype => {
             let problem = format!("tensor `{name}` is {dtype:?}; F32, F16 and BF16 can be read");
-            return Err(Error::UnsupportedCheckpoint { path: path.to_owned(), problem });
+            return Err(Error::UnsupportedCheckpoint {
+                path: path.to_owned(),
+                problem,
+            });
         }
     };
     let mut left = info.data_offsets.1 - info.data_offsets.0;
@@ -188,6 +231,7 @@ fn read_f32(file: &mut File, name: &str, info: &TensorInfo, path: &Path) -> Resu
 
 fn skip(file: &mut File, info: &TensorInfo, path: &Path) -> Result<()> {
     let bytes = (info.data_offsets.1 - info.data_offsets.0) as i64;
-    file.seek(SeekFrom::Current(bytes)).map_err(Error::io("read", path))?;
+    file.seek(SeekFrom::Current(bytes))
+        .map_err(Error::io("read", path))?;
     Ok(())
 }

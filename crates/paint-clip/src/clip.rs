@@ -102,8 +102,13 @@ pub fn l2_normalize(features: &Tensor) -> Result<Tensor> {
 
 fn check_tensors(config: &ClipConfig, tensors: &Tensors) -> Result<()> {
     let shapes = config.tensor_shapes();
-    let missing = shapes.keys().filter(|name| !tensors.contains_key(*name)).cloned();
-    let extra = tensors.keys().filter(|name| !shapes.contains_key(*name) && !is_position_ids(name));
+    let missing = shapes
+        .keys()
+        .filter(|name| !tensors.contains_key(*name))
+        .cloned();
+    let extra = tensors
+        .keys()
+        .filter(|name| !shapes.contains_key(*name) && !is_position_ids(name));
     let mut wrong = Vec::new();
     for (name, shape) in &shapes {
         match tensors.get(name) {
@@ -124,7 +129,11 @@ fn check_tensors(config: &ClipConfig, tensors: &Tensors) -> Result<()> {
     .into_iter()
     .filter_map(|(what, names)| first_few(what, &names))
     .collect();
-    if groups.is_empty() { Ok(()) } else { Err(Error::TensorMismatch(groups.join("; "))) }
+    if groups.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::TensorMismatch(groups.join("; ")))
+    }
 }
 
 /// "7 missing: a, b, c, …", or nothing if there are none.

@@ -188,9 +188,10 @@ impl ClipConfig {
         value["architectures"] = json!(["CLIPModel"]);
         value["model_type"] = json!("clip");
         value["initializer_factor"] = json!(1.0);
-        for (section, model_type) in
-            [("text_config", "clip_text_model"), ("vision_config", "clip_vision_model")]
-        {
+        for (section, model_type) in [
+            ("text_config", "clip_text_model"),
+            ("vision_config", "clip_vision_model"),
+        ] {
             value[section]["model_type"] = json!(model_type);
             value[section]["projection_dim"] = json!(self.projection_dim);
         }
@@ -213,32 +214,57 @@ impl ClipConfig {
         let mut add = |name: &str, shape: Vec<usize>| shapes.insert(name.to_owned(), shape);
         add("vision_model.embeddings.class_embedding", vec![d]);
         add("vision_model.embeddings.patch_embedding.weight", patch);
-        add("vision_model.embeddings.position_embedding.weight", vec![c.n_positions(), d]);
+        add(
+            "vision_model.embeddings.position_embedding.weight",
+            vec![c.n_positions(), d],
+        );
         for norm in ["pre_layrnorm", "post_layernorm"] {
             add(&format!("vision_model.{norm}.weight"), vec![d]);
             add(&format!("vision_model.{norm}.bias"), vec![d]);
         }
         add("visual_projection.weight", vec![self.projection_dim, d]);
-        add_layer_shapes("vision_model", c.num_hidden_layers, d, c.intermediate_size, shapes);
+        add_layer_shapes(
+            "vision_model",
+            c.num_hidden_layers,
+            d,
+            c.intermediate_size,
+            shapes,
+        );
     }
 
     fn add_text_shapes(&self, shapes: &mut BTreeMap<String, Vec<usize>>) {
         let c = &self.text;
         let d = c.hidden_size;
         let mut add = |name: &str, shape: Vec<usize>| shapes.insert(name.to_owned(), shape);
-        add("text_model.embeddings.token_embedding.weight", vec![c.vocab_size, d]);
-        add("text_model.embeddings.position_embedding.weight", vec![c.max_position_embeddings, d]);
+        add(
+            "text_model.embeddings.token_embedding.weight",
+            vec![c.vocab_size, d],
+        );
+        add(
+            "text_model.embeddings.position_embedding.weight",
+            vec![c.max_position_embeddings, d],
+        );
         add("text_model.final_layer_norm.weight", vec![d]);
         add("text_model.final_layer_norm.bias", vec![d]);
         add("text_projection.weight", vec![self.projection_dim, d]);
-        add_layer_shapes("text_model", c.num_hidden_layers, d, c.intermediate_size, shapes);
+        add_layer_shapes(
+            "text_model",
+            c.num_hidden_layers,
+            d,
+            c.intermediate_size,
+            shapes,
+        );
     }
 
     /// Refuses numbers that no model can be built from; `origin` names them in the error.
     pub(crate) fn check(&self, origin: &str) -> Result<()> {
         let (v, t) = (&self.vision, &self.text);
         let fail = |key: &str, problem: String| {
-            Err(Error::Config { origin: origin.to_owned(), key: key.to_owned(), problem })
+            Err(Error::Config {
+                origin: origin.to_owned(),
+                key: key.to_owned(),
+                problem,
+            })
         };
         for (key, value) in [
             ("projection_dim", self.projection_dim),
@@ -254,7 +280,10 @@ impl ClipConfig {
         ] {
             // The bound keeps products of two sizes far from overflow.
             if value == 0 || value > 1 << 24 {
-                return fail(key, format!("is {value}, which is not between 1 and 16777216"));
+                return fail(
+                    key,
+                    format!("is {value}, which is not between 1 and 16777216"),
+                );
             }
         }
         for (section, width, heads) in [
@@ -267,10 +296,16 @@ impl ClipConfig {
             }
         }
         if v.num_channels != 3 {
-            return fail("vision_config.num_channels", format!("is {}, only 3 works", v.num_channels));
+            return fail(
+                "vision_config.num_channels",
+                format!("is {}, only 3 works", v.num_channels),
+            );
         }
         if v.image_size % v.patch_size != 0 {
-            let problem = format!("is {}, not a multiple of patch_size {}", v.image_size, v.patch_size);
+            let problem = format!(
+                "is {}, not a multiple of patch_size {}",
+                v.image_size, v.patch_size
+            );
             return fail("vision_config.image_size", problem);
         }
         if t.max_position_embeddings < 2 {

@@ -96,19 +96,32 @@ pub(crate) struct Encoder {
 impl Encoder {
     pub(crate) fn new(tensors: &Tensors, tower: &str, shape: EncoderShape) -> Result<Self> {
         let layer = |i| Layer::new(tensors, &format!("{tower}.encoder.layers.{i}"), shape.eps);
-        Ok(Self { layers: (0..shape.n_layers).map(layer).collect::<Result<_>>()?, shape })
+        Ok(Self {
+            layers: (0..shape.n_layers).map(layer).collect::<Result<_>>()?,
+            shape,
+        })
     }
 
     /// `x`: [b, t, d], and so is the result.
     pub(crate) fn forward(&self, x: Tensor) -> Result<Tensor> {
-        self.layers.iter().try_fold(x, |x, layer| self.layer(layer, &x))
+        self.layers
+            .iter()
+            .try_fold(x, |x, layer| self.layer(layer, &x))
     }
 
     fn layer(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let EncoderShape { n_heads, activation, causal, .. } = self.shape;
+        let EncoderShape {
+            n_heads,
+            activation,
+            causal,
+            ..
+        } = self.shape;
         let u = layer.layer_norm1.forward(x)?;
-        let (q, k, v) =
-            (layer.q_proj.forward(&u)?, layer.k_proj.forward(&u)?, layer.v_proj.forward(&u)?);
+        let (q, k, v) = (
+            layer.q_proj.forward(&u)?,
+            layer.k_proj.forward(&u)?,
+            layer.v_proj.forward(&u)?,
+        );
         let u = paint_nn::attention(&q, &k, &v, n_heads, causal)?;
         let x = paint_nn::add(x, &layer.out_proj.forward(&u)?)?;
         let u = layer.layer_norm2.forward(&x)?;

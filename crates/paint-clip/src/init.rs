@@ -34,9 +34,15 @@ enum Initial {
 
 fn initial(config: &ClipConfig, name: &str) -> Initial {
     let (width, n_layers) = if name.starts_with("vision_model.") || name.starts_with("visual_") {
-        (config.vision.hidden_size as f32, config.vision.num_hidden_layers as f32)
+        (
+            config.vision.hidden_size as f32,
+            config.vision.num_hidden_layers as f32,
+        )
     } else {
-        (config.text.hidden_size as f32, config.text.num_hidden_layers as f32)
+        (
+            config.text.hidden_size as f32,
+            config.text.num_hidden_layers as f32,
+        )
     };
     let (owner, kind) = name.rsplit_once('.').unwrap_or(("", name));
     let module = owner.rsplit('.').next().unwrap_or_default();

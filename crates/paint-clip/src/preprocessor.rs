@@ -56,14 +56,18 @@ impl Preprocessor {
             problem,
         };
         let resize = file.do_resize.then_some(match file.size {
-            Size::Square(edge) | Size::ShortestEdge { shortest_edge: edge } => {
-                Resize::ShortestEdge(edge)
-            }
+            Size::Square(edge)
+            | Size::ShortestEdge {
+                shortest_edge: edge,
+            } => Resize::ShortestEdge(edge),
             Size::Exact { height, width } => Resize::Exact { height, width },
         });
         let output = match (file.do_center_crop, resize) {
             (true, _) => match file.crop_size {
-                Size::Square(edge) | Size::ShortestEdge { shortest_edge: edge } => (edge, edge),
+                Size::Square(edge)
+                | Size::ShortestEdge {
+                    shortest_edge: edge,
+                } => (edge, edge),
                 Size::Exact { height, width } => (height, width),
             },
             (false, Some(Resize::Exact { height, width })) => (height, width),
@@ -80,7 +84,10 @@ impl Preprocessor {
             }))
         {
             if value == 0 || value > 16384 {
-                return Err(refuse(key, format!("is {value}, which is not between 1 and 16384")));
+                return Err(refuse(
+                    key,
+                    format!("is {value}, which is not between 1 and 16384"),
+                ));
             }
         }
         let filter = match file.resample {
@@ -96,7 +103,12 @@ impl Preprocessor {
         if file.do_normalize && file.image_std.iter().any(|std| !(*std > 0.0)) {
             return Err(refuse("image_std", "must be above 0".to_owned()));
         }
-        Ok(Self { resize, filter, output, levels: Box::new(levels(file)) })
+        Ok(Self {
+            resize,
+            filter,
+            output,
+            levels: Box::new(levels(file)),
+        })
     }
 
     /// Height of the result in pixels.
@@ -123,7 +135,10 @@ impl Preprocessor {
             Filter::Bilinear => "bilinear",
             Filter::Bicubic => "bicubic",
         };
-        format!("resize={resize} filter={filter} crop={}x{}", self.output.0, self.output.1)
+        format!(
+            "resize={resize} filter={filter} crop={}x{}",
+            self.output.0, self.output.1
+        )
     }
 
     /// Resizes with antialiasing, then cuts out the centre. Result: [h, w, 3] row by row.
@@ -141,7 +156,12 @@ impl Preprocessor {
         let (height, width) = self.resized(source_height, source_width);
         let rows = Window::centred(source_height, height, out_height);
         let columns = Window::centred(source_width, width, out_width);
-        let narrow = self.pass(image.as_raw(), (source_height, source_width), None, Some(&columns));
+        let narrow = self.pass(
+            image.as_raw(),
+            (source_height, source_width),
+            None,
+            Some(&columns),
+        );
         let visible = self.pass(&narrow, (source_height, columns.len), Some(&rows), None);
         if (rows.len, columns.len) == (out_height, out_width) {
             return visible;
@@ -210,8 +230,9 @@ impl Preprocessor {
             });
         }
         let mut out = vec![0.0; n * 3 * area];
-        out.par_chunks_exact_mut(3 * area).zip(pixels.par_chunks_exact(3 * area)).for_each(
-            |(out, image)| {
+        out.par_chunks_exact_mut(3 * area)
+            .zip(pixels.par_chunks_exact(3 * area))
+            .for_each(|(out, image)| {
                 for ((plane, levels), channel) in
                     out.chunks_exact_mut(area).zip(self.levels.iter()).zip(0..)
                 {
@@ -219,8 +240,7 @@ impl Preprocessor {
                         *value = levels[pixel[channel] as usize];
                     }
                 }
-            },
-        );
+            });
         Ok(Tensor::from_vec(out, (n, 3, height, width), device)?)
     }
 }
@@ -246,14 +266,26 @@ impl Window {
         let scale = source as f64 / resized as f64;
         let start = first.max(0) as f64 * scale;
         let span = (len as f64 * scale).min(source as f64 - start);
-        Self { start, span, len, offset: (-first).max(0) as usize }
+        Self {
+            start,
+            span,
+            len,
+            offset: (-first).max(0) as usize,
+        }
     }
 }
 
 fn levels(file: &File) -> [[f32; 256]; 3] {
-    let scale = if file.do_rescale { file.rescale_factor } else { 1.0 };
-    let (mean, std) =
-        if file.do_normalize { (file.image_mean, file.image_std) } else { ([0.0; 3], [1.0; 3]) };
+    let scale = if file.do_rescale {
+        file.rescale_factor
+    } else {
+        1.0
+    };
+    let (mean, std) = if file.do_normalize {
+        (file.image_mean, file.image_std)
+    } else {
+        ([0.0; 3], [1.0; 3])
+    };
     std::array::from_fn(|channel| {
         std::array::from_fn(|byte| ((byte as f64 * scale - mean[channel]) / std[channel]) as f32)
     })

@@ -86,7 +86,9 @@ impl Provenance {
     pub fn load(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join("paint.json");
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(Error::json(path)),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(Error::json(path)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::io("read", path)(e)),
         }
@@ -133,11 +135,15 @@ fn write_all(
     provenance: &Provenance,
 ) -> Result<()> {
     fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    write_file(&dir.join("config.json"), |out| out.write_all(config.to_json().as_bytes()))?;
+    write_file(&dir.join("config.json"), |out| {
+        out.write_all(config.to_json().as_bytes())
+    })?;
     let provenance = serde_json::to_string_pretty(provenance).map_err(Error::json("paint.json"))?;
     write_file(&dir.join("paint.json"), |out| writeln!(out, "{provenance}"))?;
     for name in CARRIED_OVER {
-        let Some(from) = source.map(|s| s.join(name)).filter(|from| from.exists()) else { continue };
+        let Some(from) = source.map(|s| s.join(name)).filter(|from| from.exists()) else {
+            continue;
+        };
         let bytes = fs::read(&from).map_err(Error::io("read", &from))?;
         write_file(&dir.join(name), |out| out.write_all(&bytes))?;
     }
@@ -187,7 +193,11 @@ fn encode(name: &str, values: &[f32], dtype: WeightDtype) -> Result<Vec<u8>> {
     let count = rounded.iter().filter(|x| !x.is_finite()).count();
     if count > 0 {
         let context = " in f16 (its range ends at 65504); save as f32".to_owned();
-        return Err(Error::NotFinite { tensor: name.to_owned(), count, context });
+        return Err(Error::NotFinite {
+            tensor: name.to_owned(),
+            count,
+            context,
+        });
     }
     Ok(rounded.iter().flat_map(|x| x.to_le_bytes()).collect())
 }
@@ -202,7 +212,9 @@ fn write_file(
 }
 
 fn finish(out: BufWriter<File>, path: &Path) -> Result<()> {
-    let file = out.into_inner().map_err(|e| Error::io("write", path)(e.into_error()))?;
+    let file = out
+        .into_inner()
+        .map_err(|e| Error::io("write", path)(e.into_error()))?;
     file.sync_all().map_err(Error::io("write", path))
 }
 
@@ -227,11 +239,15 @@ fn publish(building: &Path, dir: &Path) -> Result<()> {
 /// Makes the rename itself survive a power cut.
 fn sync_parent(dir: &Path) -> Result<()> {
     let parent = parent(dir);
-    File::open(parent).and_then(|p| p.sync_all()).map_err(Error::io("sync", parent))
+    File::open(parent)
+        .and_then(|p| p.sync_all())
+        .map_err(Error::io("sync", parent))
 }
 
 fn parent(dir: &Path) -> &Path {
-    dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    dir.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// `.NAME.SUFFIX` beside `dir`.
@@ -263,8 +279,15 @@ fn refuse_foreign_files(dir: &Path) -> Result<()> {
     for entry in entries {
         let entry = entry.map_err(Error::io("read", dir))?.file_name();
         let entry = entry.to_string_lossy();
-        if !CARRIED_OVER.iter().chain(&WRITTEN).any(|known| *known == entry) {
-            return Err(Error::ForeignFile { path: dir.to_owned(), entry: entry.into_owned() });
+        if !CARRIED_OVER
+            .iter()
+            .chain(&WRITTEN)
+            .any(|known| *known == entry)
+        {
+            return Err(Error::ForeignFile {
+                path: dir.to_owned(),
+                entry: entry.into_owned(),
+            });
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::encoder::{Encoder, EncoderShape, LayerNorm, named};
-use crate::{ClipConfig, Error, Result, TextConfig, Tensors};
+use crate::{ClipConfig, Error, Result, Tensors, TextConfig};
 
 /// `eos_token_id` of OpenAI's configurations; wrong for the tokenizer, it stands for the rule
 /// "the largest id of the text".
@@ -41,7 +41,10 @@ impl TextTower {
 
     /// `ids`: n token sequences of any lengths → [n, d].
     pub(crate) fn forward(&self, ids: &[Vec<u32>]) -> Result<Tensor> {
-        let ends = ids.iter().enumerate().map(|(index, ids)| self.end(index, ids));
+        let ends = ids
+            .iter()
+            .enumerate()
+            .map(|(index, ids)| self.end(index, ids));
         let ends: Vec<usize> = ends.collect::<Result<_>>()?;
         let x = self.encoder.forward(self.embed(ids, &ends)?)?;
         let pooled = self.final_layer_norm.forward(&pick(&x, &ends)?)?;
@@ -51,10 +54,17 @@ impl TextTower {
     /// The read-out position of one text.
     fn end(&self, index: usize, ids: &[u32]) -> Result<usize> {
         let refuse = |problem: String| Err(Error::Prompt { index, problem });
-        let TextConfig { vocab_size, max_position_embeddings: context, eos_token_id: eos, .. } =
-            self.config;
+        let TextConfig {
+            vocab_size,
+            max_position_embeddings: context,
+            eos_token_id: eos,
+            ..
+        } = self.config;
         if ids.len() > context {
-            return refuse(format!("has {} tokens, the model reads {context}", ids.len()));
+            return refuse(format!(
+                "has {} tokens, the model reads {context}",
+                ids.len()
+            ));
         }
         // The first of equals, as torch's argmax.
         let Some(largest) = ids.iter().max() else {
@@ -66,7 +76,9 @@ impl TextTower {
         let end_token = if eos == LEGACY_EOS { *largest } else { eos };
         match ids.iter().position(|id| *id == end_token) {
             Some(end) => Ok(end),
-            None => refuse(format!("lacks the end-of-text token {eos}: wrong tokenizer?")),
+            None => refuse(format!(
+                "lacks the end-of-text token {eos}: wrong tokenizer?"
+            )),
         }
     }
 
@@ -74,7 +86,11 @@ impl TextTower {
     fn embed(&self, ids: &[Vec<u32>], ends: &[usize]) -> Result<Tensor> {
         let Some(length) = ends.iter().max().map(|end| end + 1) else {
             let (what, expected) = ("token ids", "[n >= 1]".to_owned());
-            return Err(Error::Shape { what, expected, actual: "[0]".to_owned() });
+            return Err(Error::Shape {
+                what,
+                expected,
+                actual: "[0]".to_owned(),
+            });
         };
         // No token sees a later one, so that what follows the end does not matter: texts are cut
         // to the longest of the batch, and any token pads.
@@ -94,7 +110,11 @@ impl TextTower {
 /// Row `ends[i]` of text i. `x`: [n, t, width] → [n, width].
 fn pick(x: &Tensor, ends: &[usize]) -> Result<Tensor> {
     let (n, length, width) = x.dims3()?;
-    let rows: Vec<u32> = ends.iter().enumerate().map(|(i, end)| (i * length + end) as u32).collect();
+    let rows: Vec<u32> = ends
+        .iter()
+        .enumerate()
+        .map(|(i, end)| (i * length + end) as u32)
+        .collect();
     let rows = Tensor::from_vec(rows, n, x.device())?;
     Ok(x.reshape((n * length, width))?.index_select(&rows, 0)?)
 }

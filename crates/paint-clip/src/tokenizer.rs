@@ -21,12 +21,17 @@ impl Tokenizer {
         let context_length = ClipConfig::load(dir)?.text.max_position_embeddings;
         let path = dir.join("tokenizer.json");
         let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-        let refuse = |message: String| Error::Tokenizer { path: Some(path.clone()), message };
+        let refuse = |message: String| Error::Tokenizer {
+            path: Some(path.clone()),
+            message,
+        };
         let mut inner =
             tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| refuse(e.to_string()))?;
         // Some files ask for padding or cutting; both are this type's and the text tower's work.
         inner.with_padding(None);
-        inner.with_truncation(None).map_err(|e| refuse(e.to_string()))?;
+        inner
+            .with_truncation(None)
+            .map_err(|e| refuse(e.to_string()))?;
         let empty = all_ids(&inner, "")?;
         let &[_, eot] = empty.as_slice() else {
             return Err(refuse(format!(
@@ -34,7 +39,11 @@ impl Tokenizer {
                 empty.len()
             )));
         };
-        Ok(Self { inner, context_length, eot })
+        Ok(Self {
+            inner,
+            context_length,
+            eot,
+        })
     }
 
     /// The ids of a text between start and end tokens, without padding. A text longer than the
@@ -67,6 +76,9 @@ impl Tokenizer {
 }
 
 fn all_ids(inner: &tokenizers::Tokenizer, text: &str) -> Result<Vec<u32>> {
-    let refuse = |e: tokenizers::Error| Error::Tokenizer { path: None, message: e.to_string() };
+    let refuse = |e: tokenizers::Error| Error::Tokenizer {
+        path: None,
+        message: e.to_string(),
+    };
     Ok(inner.encode(text, true).map_err(refuse)?.get_ids().to_vec())
 }

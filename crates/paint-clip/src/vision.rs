@@ -31,7 +31,10 @@ impl VisionTower {
         Ok(Self {
             class_embedding: named(tensors, "vision_model.embeddings.class_embedding")?,
             patch_embedding: named(tensors, "vision_model.embeddings.patch_embedding.weight")?,
-            position_embedding: named(tensors, "vision_model.embeddings.position_embedding.weight")?,
+            position_embedding: named(
+                tensors,
+                "vision_model.embeddings.position_embedding.weight",
+            )?,
             // The name is misspelt in every checkpoint.
             pre_layer_norm: norm("vision_model.pre_layrnorm")?,
             encoder: Encoder::new(tensors, "vision_model", shape)?,
@@ -59,7 +62,10 @@ impl VisionTower {
         let weight = self.patch_embedding.flatten_from(1)?;
         let patches = paint_nn::linear(&patches, &weight, None)?;
         let width = self.class_embedding.dim(0)?;
-        let class = self.class_embedding.reshape((1, 1, width))?.broadcast_as((batch, 1, width))?;
+        let class = self
+            .class_embedding
+            .reshape((1, 1, width))?
+            .broadcast_as((batch, 1, width))?;
         let x = Tensor::cat(&[&class, &patches], 1)?;
         Ok(x.broadcast_add(&self.position_embedding)?)
     }

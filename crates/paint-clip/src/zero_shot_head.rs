@@ -50,7 +50,10 @@ impl ZeroShotHead {
         let scale = clip.logit_scale().detach().exp()?;
         let weights = Tensor::cat(&rows, 0)?.broadcast_mul(&scale)?;
         check_finite(&weights, class_names)?;
-        Ok(Self { weights, n_truncated })
+        Ok(Self {
+            weights,
+            n_truncated,
+        })
     }
 
     /// Logits = weights · normalised features. `features`: [b, d] as
@@ -59,7 +62,11 @@ impl ZeroShotHead {
     /// # Errors
     /// If the features have another width than the head.
     pub fn logits(&self, features: &Tensor) -> Result<Tensor> {
-        Ok(paint_nn::linear(&l2_normalize(features)?, &self.weights, None)?)
+        Ok(paint_nn::linear(
+            &l2_normalize(features)?,
+            &self.weights,
+            None,
+        )?)
     }
 
     /// [n_classes, d], `exp(logit_scale)` included.
@@ -85,7 +92,9 @@ fn check(class_names: &[String], templates: &[String]) -> Result<()> {
     let refuse = |problem: String| Err(Error::Classes(problem));
     if class_names.is_empty() || templates.is_empty() {
         let (c, t) = (class_names.len(), templates.len());
-        return refuse(format!("{c} class names and {t} templates; at least one of each is needed"));
+        return refuse(format!(
+            "{c} class names and {t} templates; at least one of each is needed"
+        ));
     }
     if let Some(template) = templates.iter().find(|t| !t.contains("{}")) {
         return refuse(format!(
@@ -98,7 +107,9 @@ fn check(class_names: &[String], templates: &[String]) -> Result<()> {
             return refuse(format!("class {class_idx} has an empty name"));
         }
         if !seen.insert(name) {
-            return refuse(format!("the class name {name:?} comes twice, again as class {class_idx}"));
+            return refuse(format!(
+                "the class name {name:?} comes twice, again as class {class_idx}"
+            ));
         }
     }
     Ok(())
@@ -107,7 +118,11 @@ fn check(class_names: &[String], templates: &[String]) -> Result<()> {
 /// A class whose prompts cancel out, or a broken text tower, must not become NaN logits.
 fn check_finite(weights: &Tensor, class_names: &[String]) -> Result<()> {
     let sums: Vec<f32> = weights.sum(1)?.to_vec1()?;
-    match sums.iter().zip(class_names).find(|(sum, _)| !sum.is_finite()) {
+    match sums
+        .iter()
+        .zip(class_names)
+        .find(|(sum, _)| !sum.is_finite())
+    {
         Some((_, name)) => Err(Error::Classes(format!(
             "the vector of class {name:?} is not finite: the text tower or logit_scale is broken"
         ))),
