@@ -194,7 +194,7 @@ fn schema(features: &Features) -> Schema {
     };
     let image = Field::new("image", DataType::Struct(image_fields()), true);
     let metadata = [("huggingface".to_owned(), hugging_face(features))];
-    Schema::new(vec![image, target]).with_metadata(metadata.into())
+    Schema::new(vec![image, target]).with_metadata(metadata)
 }
 
 /// The feature description that Python's `datasets` reads: `{"info": {"features": …}}`.
