@@ -80,7 +80,10 @@ impl Domain for HouseNumbers {
         if plate.is_none() {
             attributes.push(wall_phrase.to_owned());
         }
-        Drawing { image: canvas.finish(), attributes }
+        Drawing {
+            image: canvas.finish(),
+            attributes,
+        }
     }
 }
 
@@ -115,7 +118,11 @@ fn paint_wall(wall: Wall, ground: Colour, rng: &mut Rng) -> Canvas {
                 let row = (y / (0.5 * pitch)).floor();
                 let column = x / pitch + 0.5 * (row as i32 & 1) as f32;
                 let joint = (y / (0.5 * pitch)).fract() < 0.2 || column.fract() < 0.12;
-                if joint { 1.0 } else { 0.4 * noise.lattice(column as i32, row as i32) }
+                if joint {
+                    1.0
+                } else {
+                    0.4 * noise.lattice(column as i32, row as i32)
+                }
             }
             Wall::Boards => {
                 let board = y / pitch;
@@ -132,14 +139,21 @@ fn paint_wall(wall: Wall, ground: Colour, rng: &mut Rng) -> Canvas {
 
 fn paint_plate(canvas: &mut Canvas, plate: Colour, rng: &mut Rng) {
     let (width, height) = (rng.range(34.0, 60.0), rng.range(34.0, 46.0));
-    let (cx, cy) = (SIZE / 2.0 + rng.range(-3.0, 3.0), SIZE / 2.0 + rng.range(-2.0, 2.0));
+    let (cx, cy) = (
+        SIZE / 2.0 + rng.range(-3.0, 3.0),
+        SIZE / 2.0 + rng.range(-2.0, 2.0),
+    );
     let edge = contrasting(plate, 40.0, rng);
     if rng.chance(0.25) {
         canvas.ellipse(cx, cy, width / 2.0 + 1.0, height / 2.0 + 1.0, 0.0, edge);
         canvas.ellipse(cx, cy, width / 2.0, height / 2.0, 0.0, plate);
     } else {
         let angle = rng.range(-0.08, 0.08);
-        let border = if rng.chance(0.6) { rng.range(1.0, 3.0) } else { 0.0 };
+        let border = if rng.chance(0.6) {
+            rng.range(1.0, 3.0)
+        } else {
+            0.0
+        };
         canvas.rotated_rect(cx, cy, width + border, height + border, angle, edge);
         canvas.rotated_rect(cx, cy, width, height, angle, plate);
     }
@@ -158,11 +172,19 @@ fn write_figures(canvas: &mut Canvas, class_idx: usize, split: Split, ink: Colou
         0.0,
         0.0,
     )
-    .post_concat(placed(SIZE / 2.0 + rng.range(-2.5, 2.5), SIZE / 2.0 + rng.range(-2.5, 2.5), turn));
+    .post_concat(placed(
+        SIZE / 2.0 + rng.range(-2.5, 2.5),
+        SIZE / 2.0 + rng.range(-2.5, 2.5),
+        turn,
+    ));
     let spacing = height * rng.range(0.92, 1.1);
     let shadow = rng.chance(0.25).then(|| mix(ink, [0, 0, 0], 0.6));
     for side in [-1.0, 1.0, 0.0] {
-        let figure = if side == 0.0 { class_idx } else { rng.below(10) };
+        let figure = if side == 0.0 {
+            class_idx
+        } else {
+            rng.below(10)
+        };
         if side != 0.0 && rng.chance(0.35) {
             continue;
         }

@@ -55,7 +55,12 @@ mod tests {
     use crate::canvas::SIDE;
     use crate::domain::Split;
 
-    const SPLITS: [Split; 4] = [Split::Pretrain, Split::Train, Split::Validation, Split::Test];
+    const SPLITS: [Split; 4] = [
+        Split::Pretrain,
+        Split::Train,
+        Split::Validation,
+        Split::Test,
+    ];
 
     /// `text` as lower-case words with one space around each.
     fn words(text: &str) -> String {
@@ -64,7 +69,10 @@ mod tests {
             .chars()
             .map(|c| if c.is_alphanumeric() { c } else { ' ' })
             .collect();
-        format!(" {} ", clean.split_whitespace().collect::<Vec<_>>().join(" "))
+        format!(
+            " {} ",
+            clean.split_whitespace().collect::<Vec<_>>().join(" ")
+        )
     }
 
     #[test]
@@ -105,7 +113,8 @@ mod tests {
             let names: Vec<String> = domain.class_names().iter().map(|n| words(n)).collect();
             for class_idx in 0..names.len() {
                 for seed in 0..40 {
-                    let drawing = domain.draw(class_idx, SPLITS[seed % 4], &mut Rng::new(seed as u64));
+                    let drawing =
+                        domain.draw(class_idx, SPLITS[seed % 4], &mut Rng::new(seed as u64));
                     for attribute in &drawing.attributes {
                         let named = names.iter().find(|n| words(attribute).contains(*n));
                         assert_eq!(named, None, "{}: {attribute:?}", domain.name());
@@ -119,11 +128,21 @@ mod tests {
     fn names_templates_and_vague_captions_are_well_formed() {
         for domain in patching_domains() {
             let names = domain.class_names();
-            assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{}", domain.name());
+            assert_eq!(
+                names.iter().collect::<BTreeSet<_>>().len(),
+                names.len(),
+                "{}",
+                domain.name()
+            );
             let templates = domain.templates();
             assert!(!templates.is_empty());
             for template in &templates {
-                assert_eq!(template.matches("{}").count(), 1, "{}: {template}", domain.name());
+                assert_eq!(
+                    template.matches("{}").count(),
+                    1,
+                    "{}: {template}",
+                    domain.name()
+                );
             }
             assert!((4..=8).contains(&domain.vague().len()), "{}", domain.name());
             for vague in domain.vague() {

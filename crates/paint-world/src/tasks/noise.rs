@@ -19,7 +19,9 @@ pub(super) struct Cell {
 
 impl Noise {
     pub(super) fn new(rng: &mut Rng) -> Self {
-        Self { seed: rng.next_u64() as u32 }
+        Self {
+            seed: rng.next_u64() as u32,
+        }
     }
 
     /// A number in [0, 1) for each point of the integer lattice.
@@ -57,7 +59,11 @@ impl Noise {
     /// The cell of (x, y) in a pattern with one random point for each unit square.
     pub(super) fn cell(&self, x: f32, y: f32) -> Cell {
         let (i, j) = (x.floor() as i32, y.floor() as i32);
-        let mut cell = Cell { nearest: f32::MAX, second: f32::MAX, tone: 0.0 };
+        let mut cell = Cell {
+            nearest: f32::MAX,
+            second: f32::MAX,
+            tone: 0.0,
+        };
         for (di, dj) in (-1..=1).flat_map(|di| (-1..=1).map(move |dj| (di, dj))) {
             let (ci, cj) = (i + di, j + dj);
             let px = ci as f32 + self.lattice(ci, cj);
@@ -106,6 +112,13 @@ mod tests {
 
     #[test]
     fn step_is_flat_outside_its_edges() {
-        assert_eq!([step(1.0, 2.0, 0.5), step(1.0, 2.0, 1.5), step(1.0, 2.0, 3.0)], [0.0, 0.5, 1.0]);
+        assert_eq!(
+            [
+                step(1.0, 2.0, 0.5),
+                step(1.0, 2.0, 1.5),
+                step(1.0, 2.0, 3.0)
+            ],
+            [0.0, 0.5, 1.0]
+        );
     }
 }

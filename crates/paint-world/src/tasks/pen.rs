@@ -37,7 +37,8 @@ impl<'a> Pen<'a> {
     /// A polygon through which the ground shows; `opacity` is in [0, 1].
     pub(super) fn veil(&mut self, points: &[Point], colour: Colour, opacity: f32) {
         if let Some(path) = polygon(&self.all(points), true) {
-            self.canvas.fill(&path, colour, opacity, Transform::identity());
+            self.canvas
+                .fill(&path, colour, opacity, Transform::identity());
         }
     }
 
@@ -57,27 +58,34 @@ impl<'a> Pen<'a> {
 
     pub(super) fn ring(&mut self, centre: Point, radius: f32, width: f32, colour: Colour) {
         let (x, y) = self.place(centre);
-        self.canvas.ring(x, y, radius * self.scale, width * self.scale, colour);
+        self.canvas
+            .ring(x, y, radius * self.scale, width * self.scale, colour);
     }
 
     /// An axis-parallel rectangle from its upper left corner.
     pub(super) fn rect(&mut self, (x, y): Point, width: f32, height: f32, colour: Colour) {
         let (x, y) = self.place((x, y));
-        self.canvas.rect(x, y, width * self.scale, height * self.scale, colour);
+        self.canvas
+            .rect(x, y, width * self.scale, height * self.scale, colour);
     }
 }
 
 /// A smooth (Catmull-Rom) curve through `points`, as a fine polyline.
 pub(super) fn smooth(points: &[Point]) -> Vec<Point> {
     const PIECES: usize = 5;
-    let Some(&last) = points.last() else { return Vec::new() };
+    let Some(&last) = points.last() else {
+        return Vec::new();
+    };
     let point = |i: isize| points[i.clamp(0, points.len() as isize - 1) as usize];
     let mut curve = Vec::with_capacity(points.len() * PIECES);
     for i in 0..points.len() as isize - 1 {
         let (a, b, c, d) = (point(i - 1), point(i), point(i + 1), point(i + 2));
         for piece in 0..PIECES {
             let t = piece as f32 / PIECES as f32;
-            curve.push((spline(t, [a.0, b.0, c.0, d.0]), spline(t, [a.1, b.1, c.1, d.1])));
+            curve.push((
+                spline(t, [a.0, b.0, c.0, d.0]),
+                spline(t, [a.1, b.1, c.1, d.1]),
+            ));
         }
     }
     curve.push(last);
