@@ -1,0 +1,249 @@
+//! Linear layers: product, bias and activation in as few passes as there can be.
+
+use std::sync::OnceLock;
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+
+use crate::activation::Activation;
+use crate::matmul::{Matrix, Threads, matmul};
+use crate::slices::{for_row_pieces, reduce_rows, rows_of, tensor, values, with_values};
+
+/// `x · weightᵀ + bias` over the last dimension.
+///
+/// Shapes: `x: [.., n_in]`, `weight: [n_out, n_in]`, `bias: [n_out]`, result `[.., n_out]`.
+///
+/// # Errors
+/// When shapes do not fit or a tensor is not `f32` on the CPU.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let x = x.contiguous()?;
+    match bias {
+        Some(bias) => x.apply_op3(weight, bias, Linear::new(None, false)),
+        None => x.apply_op2(weight, Linear::new(None, false)),
+    }
+}
+
+/// `activation(x · weightᵀ + bias)` over the last dimension; shapes as for [`linear`].
+///
+/// When a gradient will be asked for, the values before the activation are kept.
+///
+/// # Errors
+/// When shapes do not fit or a tensor is not `f32` on the CPU.
+pub fn linear_activation(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    activation: Activation,
+) -> Result<Tensor> {
+    let tracked = x.track_op() || weight.track_op() || bias.track_op();
+    x.contiguous()?
+        .apply_op3(weight, bias, Linear::new(Some(activation), tracked))
+}
+
+struct Linear {
+    activation: Option<Activation>,
+    keep: bool,
+    /// The values before the activation, when there is one and a gradient is tracked.
+    before: OnceLock<Vec<f32>>,
+}
+
+impl Linear {
+    fn new(activation: Option<Activation>, keep: bool) -> Self {
+        Self {
+            activation,
+            keep,
+            before: OnceLock::new(),
+        }
+    }
+
+    fn forward(
+        &self,
+        (x, x_layout): (&CpuStorage, &Layout),
+        (weight, weight_layout): (&CpuStorage, &Layout),
+        bias: Option<(&CpuStorage, &Layout)>,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (rows, n_in) = rows_of(x_layout.dims())?;
+        let (n_out, weight_in) = weight_layout.shape().dims2()?;
+        if weight_in != n_in {
+            bail!(
+                "linear: x is {:?}, weight is [{n_out}, {weight_in}]",
+                x_layout.dims()
+            )
+        }
+        let (x, weight) = (values(x, x_layout)?, values(weight, weight_layout)?);
+        let mut out = vec![0.0; rows * n_out];
+        if let Some((bias, layout)) = bias {
+            let bias = values(bias, layout)?;
+            if bias.len() != n_out {
+                bail!(
+                    "linear: bias is {:?}, weight is [{n_out}, {n_in}]",
+                    layout.dims()
+                )
+            }
+            for_row_pieces(&mut out, n_out, |_, out| {
+                out.chunks_exact_mut(n_out)
+                    .for_each(|row| row.copy_from_slice(bias));
+            });
+        }
+        matmul(
+            &mut out,
+            n_out,
+            Matrix::new(x, rows, n_in, n_in),
+            Matrix::new(weight, n_out, n_in, n_in).t(),
+            1.0,
+            bias.is_some(),
+            Threads::All,
+        );
+        if let Some(activation) = self.activation {
+            out = self.activate(out, activation);
+        }
+        let mut dims = x_layout.dims().to_vec();
+        if let Some(last) = dims.last_mut() {
+            *last = n_out;
+        }
+        Ok((CpuStorage::F32(out), Shape::from(dims)))
+    }
+
+    /// Applies the activation, keeping what was before it if a gradient may follow.
+    fn activate(&self, mut before: Vec<f32>, activation: Activation) -> Vec<f32> {
+        if !self.keep {
+            for_row_pieces(&mut before, 1, |_, out| {
+                out.iter_mut().for_each(|x| *x = activation.value(*x));
+            });
+            return before;
+        }
+        let mut out = vec![0.0; before.len()];
+        for_row_pieces(&mut out, 1, |first, out| {
+            for (out, &x) in out.iter_mut().zip(&before[first..]) {
+                *out = activation.value(x);
+            }
+        });
+        // A custom operation runs forward once, so the lock is empty here.
+        let _ = self.before.set(before);
+        out
+    }
+
+    /// Gradients of x, weight and bias; the ones nobody tracks are not computed.
+    fn backward(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        grad: &Tensor,
+    ) -> Result<[Option<Tensor>; 3]> {
+        let (rows, n_in) = rows_of(x.dims())?;
+        let n_out = weight.dim(0)?;
+        with_values(grad, |grad| {
+            let through = self.through_activation(grad)?;
+            let grad = through.as_deref().unwrap_or(grad);
+            let grad_matrix = Matrix::new(grad, rows, n_out, n_out);
+            let product = |lhs: Matrix<'_>, rhs: Matrix<'_>, m: usize, n: usize| {
+                let mut out = vec![0.0; m * n];
+                matmul(&mut out, n, lhs, rhs, 1.0, false, Threads::All);
+                out
+            };
+            let grad_x = x.track_op().then(|| {
+                with_values(weight, |weight| {
+                    let weight = Matrix::new(weight, n_out, n_in, n_in);
+                    tensor(product(grad_matrix, weight, rows, n_in), x.shape().clone())
+                })
+            });
+            let grad_weight = weight.track_op().then(|| {
+                with_values(x, |x| {
+                    let x = Matrix::new(x, rows, n_in, n_in);
+                    tensor(product(grad_matrix.t(), x, n_out, n_in), (n_out, n_in))
+                })
+            });
+            let grad_bias = bias.filter(|bias| bias.track_op()).map(|_| {
+                let sums = reduce_rows(rows, n_out, n_out, |range, sum| {
+                    for row in grad[range.start * n_out..range.end * n_out].chunks_exact(n_out) {
+                        sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
+                    }
+                });
+                tensor(sums, n_out)
+            });
+            Ok([
+                grad_x.transpose()?,
+                grad_weight.transpose()?,
+                grad_bias.transpose()?,
+            ])
+        })
+    }
+
+    /// The gradient before the activation, or nothing where there is none.
+    fn through_activation(&self, grad: &[f32]) -> Result<Option<Vec<f32>>> {
+        let Some(activation) = self.activation else {
+            return Ok(None);
+        };
+        let Some(before) = self.before.get() else {
+            bail!("linear_activation: the forward pass kept no values for a gradient")
+        };
+        let mut out = vec![0.0; grad.len()];
+        for_row_pieces(&mut out, 1, |first, out| {
+            for ((out, &x), &grad) in out.iter_mut().zip(&before[first..]).zip(&grad[first..]) {
+                *out = grad * activation.derivative(x);
+            }
+        });
+        Ok(Some(out))
+    }
+}
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        "paint-linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward((x, x_layout), (weight, weight_layout), None)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let [x, weight, _] = self.backward(x, weight, None, grad)?;
+        Ok((x, weight))
+    }
+}
+
+impl CustomOp3 for Linear {
+    fn name(&self) -> &'static str {
+        "paint-linear-bias"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward(
+            (x, x_layout),
+            (weight, weight_layout),
+            Some((bias, bias_layout)),
+        )
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [x, weight, bias] = self.backward(x, weight, Some(bias), grad)?;
+        Ok((x, weight, bias))
+    }
+}

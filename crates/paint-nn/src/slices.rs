@@ -1,0 +1,104 @@
+//! Between candle's storages and plain slices, and between threads.
+
+use candle_core::{CpuStorage, Layout, Result, Shape, Storage, Tensor, bail};
+use pulp::Arch;
+use rayon::prelude::*;
+
+/// The contiguous `f32` values behind a custom operation's argument.
+pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        bail!(
+            "expected a contiguous tensor, got strides {:?}",
+            layout.stride()
+        )
+    };
+    Ok(&storage.as_slice::<f32>()?[start..end])
+}
+
+/// Calls `f` with the contiguous `f32` values of `tensor`.
+pub(crate) fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(cpu) => f(values(cpu, layout)?),
+        _ => bail!("this operation runs on the CPU only"),
+    }
+}
+
+/// A new tensor on the CPU.
+pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
+    Tensor::from_vec(values, shape.into(), &candle_core::Device::Cpu)
+}
+
+/// Rows and columns of a tensor seen as a matrix over its last dimension.
+pub(crate) fn rows_of(dims: &[usize]) -> Result<(usize, usize)> {
+    match dims.split_last() {
+        Some((&columns, leading)) => Ok((leading.iter().product(), columns)),
+        None => bail!("expected at least one dimension, got a scalar"),
+    }
+}
+
+/// Runs `f` compiled for the widest vectors this processor has.
+#[inline(always)]
+pub(crate) fn vectorized<T>(f: impl FnOnce() -> T) -> T {
+    struct Op<F>(F);
+    impl<T, F: FnOnce() -> T> pulp::WithSimd for Op<F> {
+        type Output = T;
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) -> T {
+            (self.0)()
+        }
+    }
+    Arch::new().dispatch(Op(f))
+}
+
+/// Elements below which threads cost more than they bring.
+const PARALLEL_FROM: usize = 1 << 14;
+
+/// How many pieces a pass over `elements` values is cut into.
+pub(crate) fn n_pieces(elements: usize) -> usize {
+    match elements {
+        0..PARALLEL_FROM => 1,
+        _ => rayon::current_num_threads(),
+    }
+}
+
+/// Cuts `out` into one run of whole rows per thread and calls `f(first_row, rows)`
+/// on each. The cut depends on the sizes and the number of threads alone.
+pub(crate) fn for_row_pieces(
+    out: &mut [f32],
+    columns: usize,
+    f: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let rows = out.len() / columns.max(1);
+    let per_piece = rows.div_ceil(n_pieces(out.len())).max(1);
+    out.par_chunks_mut(per_piece * columns)
+        .enumerate()
+        .for_each(|(piece, chunk)| vectorized(|| f(piece * per_piece, chunk)));
+}
+
+/// Sums `terms(rows_of_this_piece, accumulator)` over pieces of the rows `0..rows`,
+/// in a fixed order.
+pub(crate) fn reduce_rows(
+    rows: usize,
+    columns: usize,
+    width: usize,
+    terms: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let per_piece = rows.div_ceil(n_pieces(rows * columns)).max(1);
+    let partial: Vec<Vec<f32>> = (0..rows.div_ceil(per_piece))
+        .into_par_iter()
+        .map(|piece| {
+            let mut sum = vec![0.0; width];
+            let range = piece * per_piece..((piece + 1) * per_piece).min(rows);
+            vectorized(|| terms(range, &mut sum));
+            sum
+        })
+        .collect();
+    let mut partial = partial.into_iter();
+    let mut total = partial.next().unwrap_or_else(|| vec![0.0; width]);
+    for part in partial {
+        total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
+    }
+    total
+}
