@@ -49,7 +49,7 @@ fn initial(config: &ClipConfig, name: &str) -> Initial {
     match (module, kind) {
         ("", "logit_scale") => Initial::Constant(config.logit_scale_init_value as f32),
         (_, "bias") => Initial::Constant(0.0),
-        (norm, _) if norm.contains("norm") || norm == "pre_layrnorm" => Initial::Constant(1.0),
+        (norm, _) if norm.contains("norm") => Initial::Constant(1.0),
         ("token_embedding" | "position_embedding" | "patch_embedding", _) => Initial::Normal(0.02),
         ("q_proj" | "k_proj" | "v_proj" | "fc2", _) => {
             Initial::Normal((width * 2.0 * n_layers).sqrt().recip())
