@@ -1,0 +1,120 @@
+//! What can go wrong, each message with the file or tensor, the facts and the remedy.
+
+use std::{io, path::PathBuf};
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Errors of interpolating checkpoints and choosing `alpha`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `alpha` is not a number, or lies outside [0, 1] without leave to extrapolate.
+    #[error("alpha {alpha} is outside [0, 1]; extrapolation must be asked for explicitly")]
+    Alpha {
+        /// The coefficient as given.
+        alpha: f64,
+    },
+    /// Slices of different lengths cannot be interpolated.
+    #[error("lengths differ: zero_shot {zero_shot}, fine_tuned {fine_tuned}, out {out} values")]
+    Lengths {
+        /// Values in `zero_shot`.
+        zero_shot: usize,
+        /// Values in `fine_tuned`.
+        fine_tuned: usize,
+        /// Values that `out` holds.
+        out: usize,
+    },
+    /// The file is not a complete safetensors file.
+    #[error("{}: {problem}; {remedy}", path.display())]
+    NotSafetensors {
+        /// The file.
+        path: PathBuf,
+        /// What was found, with expected and actual bytes where they are known.
+        problem: String,
+        /// How to get a good file.
+        remedy: &'static str,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The output could not be written; nothing is left of it.
+    #[error("cannot write {} ({n_bytes} bytes): {source}; nothing was left behind", path.display())]
+    Write {
+        /// The output as asked for.
+        path: PathBuf,
+        /// Its full size.
+        n_bytes: u64,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// An input file changed while it was being read.
+    #[error("{} changed while it was being read; nothing was written, try again once it is complete", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The output would replace one of its own inputs.
+    #[error("the output {} is also an input; choose another path", path.display())]
+    OutputIsInput {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Names, shapes or kinds of tensors differ between the two checkpoints.
+    #[error(
+        "{} and {} are not checkpoints of one architecture: {differences}",
+        zero_shot.display(),
+        fine_tuned.display()
+    )]
+    Incompatible {
+        /// The zero-shot checkpoint.
+        zero_shot: PathBuf,
+        /// The fine-tuned checkpoint.
+        fine_tuned: PathBuf,
+        /// The first few differences of each kind.
+        differences: String,
+    },
+    /// An integer or boolean tensor, which is carried over, differs.
+    #[error(
+        "{tensor}: {n_different} of {n} values differ between the checkpoints; \
+         integer and boolean tensors are never interpolated and must be equal"
+    )]
+    CarriedDiffers {
+        /// Name of the tensor.
+        tensor: String,
+        /// How many elements differ.
+        n_different: u64,
+        /// How many elements it has.
+        n: u64,
+    },
+    /// An input holds NaN or infinite values.
+    #[error("{}: NaN or infinite values in {tensors}; nothing was written", path.display())]
+    NonFinite {
+        /// The file.
+        path: PathBuf,
+        /// The first few tensors with their counts.
+        tensors: String,
+    },
+    /// Finite inputs gave values that the output dtype cannot hold.
+    #[error(
+        "values overflow in {tensors}; nothing was written, choose a wider output dtype (f32 or bf16)"
+    )]
+    Overflow {
+        /// The first few tensors with their counts and output dtypes.
+        tensors: String,
+    },
+    /// An accuracy that is not a fraction in [0, 1].
+    #[error("validation accuracy {value} is not a fraction in [0, 1]")]
+    Accuracy {
+        /// The value as given.
+        value: f64,
+    },
+    /// The candidates or the rule do not allow a choice.
+    #[error("cannot choose alpha: {0}")]
+    Candidates(String),
+}
