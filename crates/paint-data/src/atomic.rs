@@ -18,12 +18,19 @@ pub(crate) fn temporary_beside(path: &Path) -> Result<NamedTempFile> {
     // Temporary files are private by default; a dataset or cache is as public as its directory.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(directory).map_err(Error::io("create a file in", directory))
+    builder
+        .tempfile_in(directory)
+        .map_err(Error::io("create a file in", directory))
 }
 
 /// Puts a finished temporary file in place of whatever is at `path`.
 pub(crate) fn publish(temporary: NamedTempFile, path: &Path) -> Result<()> {
-    temporary.as_file().sync_all().map_err(Error::io("write", path))?;
-    temporary.persist(path).map_err(|e| Error::io("write", path)(e.error))?;
+    temporary
+        .as_file()
+        .sync_all()
+        .map_err(Error::io("write", path))?;
+    temporary
+        .persist(path)
+        .map_err(|e| Error::io("write", path)(e.error))?;
     Ok(())
 }

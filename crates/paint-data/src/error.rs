@@ -109,27 +109,49 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { action, path: path.to_owned(), source }
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     pub(crate) fn file(path: &Path, message: impl Into<String>) -> Self {
-        Self::File { path: path.to_owned(), message: message.into() }
+        Self::File {
+            path: path.to_owned(),
+            message: message.into(),
+        }
     }
 
     pub(crate) fn column(path: &Path, column: &str, message: impl Into<String>) -> Self {
-        Self::Column { path: path.to_owned(), column: column.to_owned(), message: message.into() }
+        Self::Column {
+            path: path.to_owned(),
+            column: column.to_owned(),
+            message: message.into(),
+        }
     }
 
     pub(crate) fn row(path: &Path, row: usize, column: &str, message: impl Into<String>) -> Self {
         let (path, column) = (path.to_owned(), column.to_owned());
-        Self::Row { path, row, column, message: message.into() }
+        Self::Row {
+            path,
+            row,
+            column,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn manifest(origin: &str, message: impl Into<String>) -> Self {
-        Self::Manifest { origin: origin.to_owned(), message: message.into() }
+        Self::Manifest {
+            origin: origin.to_owned(),
+            message: message.into(),
+        }
     }
 
     pub(crate) fn hub(id: &str, message: impl Into<String>) -> Self {
-        Self::Hub { id: id.to_owned(), message: message.into() }
+        Self::Hub {
+            id: id.to_owned(),
+            message: message.into(),
+        }
     }
 }

@@ -40,21 +40,30 @@ impl Hub {
 
     fn from_variables(get: impl Fn(&str) -> Option<String>) -> Self {
         let home = || {
-            let home = PathBuf::from(get("HOME").or_else(|| get("USERPROFILE")).unwrap_or_default());
+            let home = PathBuf::from(
+                get("HOME")
+                    .or_else(|| get("USERPROFILE"))
+                    .unwrap_or_default(),
+            );
             let cache = get("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from);
             cache.join("huggingface")
         };
-        let cache = get("HF_HUB_CACHE").or_else(|| get("HUGGINGFACE_HUB_CACHE")).map_or_else(
-            || get("HF_HOME").map_or_else(home, PathBuf::from).join("hub"),
-            PathBuf::from,
-        );
+        let cache = get("HF_HUB_CACHE")
+            .or_else(|| get("HUGGINGFACE_HUB_CACHE"))
+            .map_or_else(
+                || get("HF_HOME").map_or_else(home, PathBuf::from).join("hub"),
+                PathBuf::from,
+            );
         let offline = get("HF_HUB_OFFLINE").is_some_and(|value| {
             ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str())
         });
         if offline {
             Self::Cache(cache)
         } else {
-            Self::Online(Online { endpoint: get("HF_ENDPOINT"), cache })
+            Self::Online(Online {
+                endpoint: get("HF_ENDPOINT"),
+                cache,
+            })
         }
     }
 
@@ -94,9 +103,7 @@ impl Hub {
 /// `org/name`, or the old form `name`; nothing that could leave the directory.
 pub(crate) fn check_id(id: &str) -> std::result::Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let word = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed)
-    };
+    let word = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed);
     let parts: Vec<&str> = id.split('/').collect();
     if parts.len() <= 2 && parts.into_iter().all(word) {
         Ok(())
@@ -124,7 +131,11 @@ pub(crate) struct Repository {
 
 enum Place {
     Local(PathBuf),
-    Online { client: Box<HFClientSync>, commit: String, endpoint: String },
+    Online {
+        client: Box<HFClientSync>,
+        commit: String,
+        endpoint: String,
+    },
 }
 
 impl Repository {
@@ -133,7 +144,20 @@ impl Repository {
         let mut names = Vec::new();
         list(&directory, "", &mut names)?;
         names.sort();
-        Ok(Self { id: id.to_owned(), names, place: Place::Local(directory) })
+        Ok(Self {
+            id: id.to_owned(),
+            names,
+            place: Place::Local(directory),
+        })
+    }
+
+    /// One file of a local directory.
+    pub(crate) fn one_file(id: &str, directory: PathBuf, name: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            names: vec![name.to_owned()],
+            place: Place::Local(directory),
+        }
     }
 
     fn online(id: &str, revision: Option<&str>, online: &Online) -> Result<Self> {
@@ -163,7 +187,11 @@ impl Repository {
         let revision = revision.unwrap_or("main");
         guarded(&endpoint, || {
             let client = builder.build_sync()?;
-            let info = client.dataset(owner, name).info().revision(revision).send()?;
+            let info = client
+                .dataset(owner, name)
+                .info()
+                .revision(revision)
+                .send()?;
             Ok((client, info))
         })
         .map(|(client, info)| {
@@ -171,26 +199,46 @@ impl Repository {
             let mut names: Vec<String> = siblings.into_iter().map(|s| s.rfilename).collect();
             names.sort();
             let commit = info.sha.unwrap_or_else(|| revision.to_owned());
-            let place = Place::Online { client: Box::new(client), commit, endpoint };
-            Self { id: id.to_owned(), names, place }
+            let place = Place::Online {
+                client: Box::new(client),
+                commit,
+                endpoint,
+            };
+            Self {
+                id: id.to_owned(),
+                names,
+                place,
+            }
         })
     }
 
     /// The names that match a pattern of `*` and `?`, which do not match `/`.
     pub(crate) fn matching(&self, pattern: &str) -> Vec<String> {
         let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
-        self.names.iter().filter(|name| matches(pattern, name)).cloned().collect()
+        self.names
+            .iter()
+            .filter(|name| matches(pattern, name))
+            .cloned()
+            .collect()
     }
 
     /// A file of the list as a local file, downloaded if need be.
     pub(crate) fn fetch(&self, file: &str) -> Result<PathBuf> {
         match &self.place {
             Place::Local(directory) => Ok(directory.join(file)),
-            Place::Online { client, commit, endpoint } => {
+            Place::Online {
+                client,
+                commit,
+                endpoint,
+            } => {
                 let (owner, name) = self.id.split_once('/').unwrap_or(("", &self.id));
                 guarded(endpoint, || {
                     let dataset = client.dataset(owner, name);
-                    dataset.download_file().filename(file).revision(commit).send()
+                    dataset
+                        .download_file()
+                        .filename(file)
+                        .revision(commit)
+                        .send()
                 })
                 .map_err(|reason| Error::hub(&self.id, format!("{file}: {reason}")))
             }
@@ -229,7 +277,9 @@ fn list(directory: &Path, prefix: &str, names: &mut Vec<String>) -> Result<()> {
         Err(error) => return Err(fail(error)),
     };
     for entry in entries.map_err(fail)? {
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
         // Hidden entries hold no data; `.git` of a cloned dataset is large.
         if name.starts_with('.') {
             continue;
@@ -285,7 +335,11 @@ mod tests {
         let check = |pattern, name, expected| {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         };
-        check("data/train-*.parquet", "data/train-00000-of-00001.parquet", true);
+        check(
+            "data/train-*.parquet",
+            "data/train-00000-of-00001.parquet",
+            true,
+        );
         check("data/train-*.parquet", "data/x/train-0.parquet", false);
         check("data/*", "data/x/train-0.parquet", false);
         check("*/train-?.parquet", "data/train-0.parquet", true);
@@ -303,7 +357,9 @@ mod tests {
         for good in ["mnist", "uoft-cs/cifar10", "a/b.c_d"] {
             assert_eq!(check_id(good), Ok(()));
         }
-        for bad in ["", "/etc", "../x", "a/../b", "a/b/c", "a/", "a/ b", "a\\b", "a/.git"] {
+        for bad in [
+            "", "/etc", "../x", "a/../b", "a/b/c", "a/", "a/ b", "a\\b", "a/.git",
+        ] {
             assert!(check_id(bad).is_err(), "{bad}");
         }
     }
@@ -316,13 +372,29 @@ mod tests {
                 pair.map(|pair| pair.1.to_owned())
             })
         };
-        assert_eq!(hub(&[("HF_HUB_CACHE", "/c"), ("HF_HUB_OFFLINE", "yes")]), Hub::Cache("/c".into()));
+        assert_eq!(
+            hub(&[("HF_HUB_CACHE", "/c"), ("HF_HUB_OFFLINE", "yes")]),
+            Hub::Cache("/c".into())
+        );
         let online = |cache: &str, endpoint: Option<&str>| {
-            Hub::Online(Online { endpoint: endpoint.map(str::to_owned), cache: cache.into() })
+            Hub::Online(Online {
+                endpoint: endpoint.map(str::to_owned),
+                cache: cache.into(),
+            })
         };
-        assert_eq!(hub(&[("HF_HOME", "/h"), ("HF_HUB_OFFLINE", "0")]), online("/h/hub", None));
-        assert_eq!(hub(&[("HOME", "/u")]), online("/u/.cache/huggingface/hub", None));
-        let mirror = [("HOME", "/u"), ("XDG_CACHE_HOME", "/x"), ("HF_ENDPOINT", "http://m")];
+        assert_eq!(
+            hub(&[("HF_HOME", "/h"), ("HF_HUB_OFFLINE", "0")]),
+            online("/h/hub", None)
+        );
+        assert_eq!(
+            hub(&[("HOME", "/u")]),
+            online("/u/.cache/huggingface/hub", None)
+        );
+        let mirror = [
+            ("HOME", "/u"),
+            ("XDG_CACHE_HOME", "/x"),
+            ("HF_ENDPOINT", "http://m"),
+        ];
         assert_eq!(hub(&mirror), online("/x/huggingface/hub", Some("http://m")));
     }
 
@@ -342,10 +414,20 @@ mod tests {
         for revision in [None, Some("main"), Some("0123")] {
             let repository = hub.repository("org/name", revision).unwrap();
             assert_eq!(repository.matching("data/*.parquet"), ["data/a.parquet"]);
-            assert_eq!(std::fs::read(repository.fetch("data/a.parquet").unwrap()).unwrap(), b"x");
+            assert_eq!(
+                std::fs::read(repository.fetch("data/a.parquet").unwrap()).unwrap(),
+                b"x"
+            );
         }
-        let error = hub.repository("org/name", Some("4567")).err().unwrap().to_string();
-        assert!(error.contains("4567") && error.contains("HF_HUB_OFFLINE"), "{error}");
+        let error = hub
+            .repository("org/name", Some("4567"))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("4567") && error.contains("HF_HUB_OFFLINE"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -358,10 +440,16 @@ mod tests {
         };
         let hub = Hub::Online(online);
         let error = hub.repository("org/name", None).err().unwrap().to_string();
-        assert!(error.contains("http://127.0.0.1:9") && error.contains("HF_ENDPOINT"), "{error}");
+        assert!(
+            error.contains("http://127.0.0.1:9") && error.contains("HF_ENDPOINT"),
+            "{error}"
+        );
         let snapshot = dir.path().join("datasets--org--name/snapshots/main");
         std::fs::create_dir_all(&snapshot).unwrap();
         std::fs::write(snapshot.join("a.parquet"), "x").unwrap();
-        assert_eq!(hub.repository("org/name", None).unwrap().names, ["a.parquet"]);
+        assert_eq!(
+            hub.repository("org/name", None).unwrap().names,
+            ["a.parquet"]
+        );
     }
 }

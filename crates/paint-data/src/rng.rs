@@ -26,13 +26,19 @@ impl Rng {
             mix = split_mix(&mut mix) ^ number.wrapping_mul(0xd134_2543_de82_ef95);
             mix = mix.wrapping_add(0x2545_f491_4f6c_dd1d);
         }
-        Self { state: std::array::from_fn(|_| split_mix(&mut mix)) }
+        Self {
+            state: std::array::from_fn(|_| split_mix(&mut mix)),
+        }
     }
 
     /// The generator at a position saved by [`Rng::state`].
     pub fn from_state(state: [u64; 4]) -> Self {
         // All zeros is the one state that xoshiro never leaves.
-        if state == [0; 4] { Self::new(0) } else { Self { state } }
+        if state == [0; 4] {
+            Self::new(0)
+        } else {
+            Self { state }
+        }
     }
 
     /// The present position, to be stored and continued from.
@@ -130,18 +136,30 @@ mod tests {
         // SplitMix64 from 1234567: the list of Rosetta Code and of the JDK's SplittableRandom.
         let mut state = 1_234_567;
         let got: Vec<u64> = (0..3).map(|_| split_mix(&mut state)).collect();
-        assert_eq!(got, [6457827717110365317, 3203168211198807973, 9817491932198370423]);
+        assert_eq!(
+            got,
+            [
+                6457827717110365317,
+                3203168211198807973,
+                9817491932198370423
+            ]
+        );
         // xoshiro256++ from state 1, 2, 3, 4: the test vector of the crate rand_xoshiro.
         let mut rng = Rng::from_state([1, 2, 3, 4]);
         let got: Vec<u64> = (0..4).map(|_| rng.next_u64()).collect();
-        assert_eq!(got, [41943041, 58720359, 3588806011781223, 3591011842654386]);
+        assert_eq!(
+            got,
+            [41943041, 58720359, 3588806011781223, 3591011842654386]
+        );
     }
 
     #[test]
     fn streams_differ_and_state_continues() {
         let streams: [&[u64]; 6] = [&[], &[0], &[0, 0], &[1], &[0, 1], &[1, 0]];
-        let first: std::collections::BTreeSet<u64> =
-            streams.iter().map(|s| Rng::derive(3, s).next_u64()).collect();
+        let first: std::collections::BTreeSet<u64> = streams
+            .iter()
+            .map(|s| Rng::derive(3, s).next_u64())
+            .collect();
         assert_eq!(first.len(), streams.len());
         let mut a = Rng::new(5);
         a.next_u64();
@@ -155,11 +173,17 @@ mod tests {
         let mut rng = Rng::new(0);
         let mut counts = [0usize; 3];
         (0..30_000).for_each(|_| counts[rng.below(3)] += 1);
-        assert!(counts.iter().all(|&c| (9_600..10_400).contains(&c)), "{counts:?}");
+        assert!(
+            counts.iter().all(|&c| (9_600..10_400).contains(&c)),
+            "{counts:?}"
+        );
         let normals: Vec<f64> = (0..50_000).map(|_| f64::from(rng.normal())).collect();
         let mean = normals.iter().sum::<f64>() / 50_000.0;
         let variance = normals.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 50_000.0;
-        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03, "{mean} {variance}");
+        assert!(
+            mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03,
+            "{mean} {variance}"
+        );
         assert!((0..1000).all(|_| (0.0..1.0).contains(&rng.uniform())));
         assert!((0..1000).all(|_| !rng.chance(0.0) && rng.chance(1.0)));
     }

@@ -72,7 +72,11 @@ pub struct Columns {
 
 impl Default for Columns {
     fn default() -> Self {
-        Self { image: None, label: None, caption: None }
+        Self {
+            image: None,
+            label: None,
+            caption: None,
+        }
     }
 }
 
@@ -222,7 +226,10 @@ impl Task {
     pub fn check(&self, origin: &str) -> Result<()> {
         let fail = |message: String| Err(Error::manifest(origin, message));
         if self.name.is_empty() || self.name.contains(['/', '\\']) {
-            return fail(format!("name = {:?}: must be a word without slashes", self.name));
+            return fail(format!(
+                "name = {:?}: must be a word without slashes",
+                self.name
+            ));
         }
         if self.templates.is_empty() && self.columns.caption.is_none() {
             return fail("templates: give at least one, such as \"a photo of a {}.\"".to_owned());
@@ -334,7 +341,11 @@ impl Manifest {
             (Some(id), None, None, None) => {
                 crate::hub::check_id(id).map_err(|message| Error::manifest(origin, message))?;
                 let (id, config) = (id.clone(), self.config.clone());
-                Ok(TaskSource::Hub { id, config, revision: self.revision.clone() })
+                Ok(TaskSource::Hub {
+                    id,
+                    config,
+                    revision: self.revision.clone(),
+                })
             }
             (None, Some(path), None, None) => Ok(TaskSource::Parquet(base.join(path))),
             (None, None, Some(path), None) => Ok(TaskSource::Folder(base.join(path))),

@@ -106,7 +106,15 @@ impl ParquetWriter {
             .map_err(|e| write_error(path, e))?;
         let path = path.to_owned();
         let pending = Vec::new();
-        Ok(Self { path, features, schema, writer, pending, pending_bytes: 0, n_rows: 0 })
+        Ok(Self {
+            path,
+            features,
+            schema,
+            writer,
+            pending,
+            pending_bytes: 0,
+            n_rows: 0,
+        })
     }
 
     /// Adds a row.
@@ -130,26 +138,35 @@ impl ParquetWriter {
     /// If the disk is full or the file cannot be renamed.
     pub fn finish(mut self) -> Result<usize> {
         self.flush()?;
-        let Self { path, writer, n_rows, .. } = self;
+        let Self {
+            path,
+            writer,
+            n_rows,
+            ..
+        } = self;
         let temporary = writer.into_inner().map_err(|e| write_error(&path, e))?;
         publish(temporary, &path)?;
         Ok(n_rows)
     }
 
     fn check(&self, row: &Row) -> Result<()> {
-        let fail = |column, message: String| {
-            Err(Error::row(&self.path, self.n_rows, column, message))
-        };
+        let fail =
+            |column, message: String| Err(Error::row(&self.path, self.n_rows, column, message));
         match (&self.features, &row.target) {
             (Features::Labelled(names), Target::Label(label)) if *label as usize >= names.len() => {
-                fail("label", format!("label {label} has no name; there are {}", names.len()))
+                fail(
+                    "label",
+                    format!("label {label} has no name; there are {}", names.len()),
+                )
             }
-            (Features::Labelled(_), Target::Caption(_)) => {
-                fail("label", "a caption was given where the file has labels".to_owned())
-            }
-            (Features::Captioned, Target::Label(_)) => {
-                fail("caption", "a label was given where the file has captions".to_owned())
-            }
+            (Features::Labelled(_), Target::Caption(_)) => fail(
+                "label",
+                "a caption was given where the file has labels".to_owned(),
+            ),
+            (Features::Captioned, Target::Label(_)) => fail(
+                "caption",
+                "a label was given where the file has captions".to_owned(),
+            ),
             _ => Ok(()),
         }
     }
@@ -158,7 +175,10 @@ impl ParquetWriter {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let columns = vec![image_column(&self.pending), target_column(&self.pending, &self.features)];
+        let columns = vec![
+            image_column(&self.pending),
+            target_column(&self.pending, &self.features),
+        ];
         self.pending.clear();
         self.pending_bytes = 0;
         RecordBatch::try_new(self.schema.clone(), columns)

@@ -1,0 +1,440 @@
+//! One split of a task, opened: rows with labels, images still encoded.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::hub::Hub;
+use crate::layout::{Beside, Layout, Listing, Opened};
+use crate::parquet_file::{ImageBytes, RawLabels};
+use crate::split::{n_validation, stratified_order};
+use crate::store::Store;
+use crate::task::{SplitName, Task};
+use crate::{Error, Result};
+
+/// The order that parts are slices of. Fixed: parts of two manifests must be
+/// disjoint whatever seeds their runs use.
+const PART_SEED: u64 = 0x7061_7274;
+/// The order whose first fifth is the test split of data that has no splits. Fixed: a
+/// test split must not move with the seed of a run.
+const TEST_SEED: u64 = 0x7465_7374;
+/// Share of data without splits that is kept for testing.
+const TEST_SHARE: f64 = 0.2;
+
+/// The rows of one split; images are read and decoded by [`PixelTable`](crate::PixelTable).
+///
+/// Cheap to clone and to take subsets of. Rows are always in the order of the files.
+#[derive(Clone)]
+pub struct Dataset {
+    task: String,
+    store: Arc<Store>,
+    class_names: Arc<[String]>,
+    /// By row of the store; empty unless captions were asked for.
+    captions: Arc<[String]>,
+    /// Rows of the store, ascending.
+    rows: Vec<usize>,
+    labels: Vec<u32>,
+    key: String,
+}
+
+impl Dataset {
+    /// Opens a split: reads labels and identifies the files, decodes nothing.
+    ///
+    /// Where the dataset has no validation split, it is cut from the training images: a tenth
+    /// and at most 5,000, class-stratified, in an order given by `seed`. Data without
+    /// any splits first gives a fifth, the same for every seed, to `test`.
+    ///
+    /// # Errors
+    /// If files are missing or damaged, the split does not exist or is empty, labels do not
+    /// match the class names, or a column is missing.
+    pub fn open(task: &Task, split: SplitName, hub: &Hub, seed: u64) -> Result<Self> {
+        let column = task.columns.label.as_deref().unwrap_or("label");
+        if task.columns.caption.is_some() && task.templates.is_empty() {
+            let message = "has captions, not labels; open it as a CaptionDataset".to_owned();
+            return Err(Error::Split {
+                task: task.name.clone(),
+                message,
+            });
+        }
+        Self::open_beside(task, split, hub, seed, Beside::Label(column))
+    }
+
+    pub(crate) fn open_beside(
+        task: &Task,
+        split: SplitName,
+        hub: &Hub,
+        seed: u64,
+        beside: Beside<'_>,
+    ) -> Result<Self> {
+        task.check(&task.name)?;
+        let layout = Layout::find(task, hub)?;
+        let opener = Opener {
+            task,
+            layout,
+            beside,
+            seed,
+        };
+        let dataset = opener.split(split)?;
+        if dataset.is_empty() {
+            return Err(opener.fail(format!("split {split} is empty; use more of the data")));
+        }
+        Ok(dataset)
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Name of the task.
+    pub fn task(&self) -> &str {
+        &self.task
+    }
+
+    /// Class index of each row.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// Class names in label order.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// Changes whenever the files, the rows or the labels do; 64 hexadecimal digits.
+    pub fn content_key(&self) -> &str {
+        &self.key
+    }
+
+    /// `n` rows (or all, if there are fewer) with the classes in the shares of the whole.
+    /// A smaller subset with the same seed is contained in a larger one.
+    pub fn subset(&self, n: usize, seed: u64) -> Self {
+        let order = stratified_order(&self.labels, seed);
+        self.select(order[..n.min(order.len())].to_vec())
+    }
+
+    /// Two disjoint class-stratified parts that together are the whole; the first holds
+    /// `fraction` (in [0, 1]) of the rows.
+    pub fn partition(&self, fraction: f64, seed: u64) -> (Self, Self) {
+        let order = stratified_order(&self.labels, seed);
+        let (first, second) = order.split_at(share(fraction, order.len()));
+        (self.select(first.to_vec()), self.select(second.to_vec()))
+    }
+
+    /// A row's place, for messages: file, and row within it.
+    pub fn place(&self, row: usize) -> String {
+        self.store.place(self.rows[row])
+    }
+
+    pub(crate) fn caption(&self, row: usize) -> &str {
+        &self.captions[self.rows[row]]
+    }
+
+    pub(crate) fn each_image(&self, take: impl FnMut(ImageBytes) -> Result<()>) -> Result<()> {
+        self.store.each_image(&self.rows, take)
+    }
+
+    fn select(&self, mut positions: Vec<usize>) -> Self {
+        positions.sort_unstable();
+        let rows = positions
+            .iter()
+            .map(|&position| self.rows[position])
+            .collect();
+        let labels = positions
+            .iter()
+            .map(|&position| self.labels[position])
+            .collect();
+        Self::assemble(self, rows, labels)
+    }
+
+    fn assemble(base: &Self, rows: Vec<usize>, labels: Vec<u32>) -> Self {
+        let key = content_key(&base.store, &rows, &labels);
+        Self {
+            rows,
+            labels,
+            key,
+            ..base.clone()
+        }
+    }
+}
+
+impl std::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("Dataset");
+        debug
+            .field("task", &self.task)
+            .field("rows", &self.rows.len());
+        debug
+            .field("n_classes", &self.class_names.len())
+            .field("key", &self.key)
+            .finish()
+    }
+}
+
+fn content_key(store: &Store, rows: &[usize], labels: &[u32]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(store.key);
+    rows.iter()
+        .for_each(|&row| hash.update((row as u64).to_le_bytes()));
+    labels
+        .iter()
+        .for_each(|label| hash.update(label.to_le_bytes()));
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn share(fraction: f64, n: usize) -> usize {
+    (fraction.clamp(0.0, 1.0) * n as f64).round() as usize
+}
+
+/// Finds the rows of a split, whichever way the dataset is divided.
+struct Opener<'a> {
+    task: &'a Task,
+    layout: Layout,
+    beside: Beside<'a>,
+    seed: u64,
+}
+
+impl Opener<'_> {
+    fn split(&self, split: SplitName) -> Result<Dataset> {
+        if split == SplitName::Test || self.has(SplitName::Validation) {
+            return self.part(split);
+        }
+        let train = self.part(SplitName::Train)?;
+        let order = stratified_order(&train.labels, self.seed);
+        let (validation, rest) = order.split_at(n_validation(train.len()));
+        Ok(train.select(
+            if split == SplitName::Train {
+                rest
+            } else {
+                validation
+            }
+            .to_vec(),
+        ))
+    }
+
+    fn has(&self, split: SplitName) -> bool {
+        match &self.layout {
+            Layout::Whole(_) => split != SplitName::Validation,
+            Layout::Splits(splits) => splits.contains_key(&split),
+        }
+    }
+
+    /// The task's own part of a split that the dataset has.
+    fn part(&self, split: SplitName) -> Result<Dataset> {
+        let dataset = self.on_disk(split)?;
+        let part = self.task.part.get(split);
+        if part == (0.0..1.0) {
+            return Ok(dataset);
+        }
+        let order = stratified_order(&dataset.labels, PART_SEED);
+        let (start, end) = (share(part.start, order.len()), share(part.end, order.len()));
+        Ok(dataset.select(order[start..end].to_vec()))
+    }
+
+    fn on_disk(&self, split: SplitName) -> Result<Dataset> {
+        match &self.layout {
+            Layout::Splits(splits) => match splits.get(&split) {
+                Some(listing) => self.open(listing),
+                None => {
+                    let names: Vec<&str> = splits.keys().map(|split| split.as_str()).collect();
+                    let names = names.join(", ");
+                    Err(self.fail(format!(
+                        "has no split {split}, only {names}; name it in [files]"
+                    )))
+                }
+            },
+            Layout::Whole(listing) => {
+                let whole = self.open(listing)?;
+                let order = stratified_order(&whole.labels, TEST_SEED);
+                let (test, rest) = order.split_at(share(TEST_SHARE, order.len()));
+                Ok(whole.select(if split == SplitName::Test { test } else { rest }.to_vec()))
+            }
+        }
+    }
+
+    fn open(&self, listing: &Listing) -> Result<Dataset> {
+        let image = self.task.columns.image.as_deref().unwrap_or("image");
+        let mut opened = listing.open(image, self.beside)?;
+        let (captions, class_names, labels) = match self.beside {
+            Beside::Caption(_) => {
+                let empty = RawLabels::Text(Vec::new());
+                let RawLabels::Text(captions) = std::mem::replace(&mut opened.values, empty) else {
+                    return Err(self.fail("the split has no rows".to_owned()));
+                };
+                let labels = vec![0; captions.len()];
+                (captions, Vec::new(), labels)
+            }
+            Beside::Label(column) => {
+                let (names, labels) = self.labels(&opened, column)?;
+                (Vec::new(), names, labels)
+            }
+        };
+        let rows: Vec<usize> = (0..labels.len()).collect();
+        let key = content_key(&opened.store, &rows, &labels);
+        Ok(Dataset {
+            task: self.task.name.clone(),
+            store: Arc::new(opened.store),
+            class_names: class_names.into(),
+            captions: captions.into(),
+            rows,
+            labels,
+            key,
+        })
+    }
+
+    fn labels(&self, opened: &Opened, column: &str) -> Result<(Vec<String>, Vec<u32>)> {
+        match &opened.values {
+            RawLabels::Integers(values) => {
+                let names = self.names_for_integers(opened)?;
+                let labels = in_range(values, &names, opened, column)?;
+                Ok((names, labels))
+            }
+            RawLabels::Text(values) => self.text_labels(values, opened, column),
+        }
+    }
+
+    /// Names of numbered classes: the manifest's, checked against the file's, or the file's.
+    fn names_for_integers(&self, opened: &Opened) -> Result<Vec<String>> {
+        let ours = &self.task.class_names;
+        if !self.task.label_values.is_empty() {
+            let message = "label_values is for labels that are text; here they are numbers; \
+                           remove it and give class_names in label order";
+            return Err(self.fail(message.to_owned()));
+        }
+        let Some(theirs) = &opened.names else {
+            if ours.is_empty() {
+                let message =
+                    "the files do not name their classes; give class_names in label order";
+                return Err(self.fail(message.to_owned()));
+            }
+            return Ok(ours.clone());
+        };
+        if ours.is_empty() {
+            crate::task::check_class_names(&self.task.name, theirs)?;
+            return Ok(theirs.clone());
+        }
+        if ours.len() != theirs.len() {
+            return Err(self.fail(format!(
+                "class_names has {} names, the files have {} classes ({}, …); give one name for \
+                 each class, in label order",
+                ours.len(),
+                theirs.len(),
+                theirs
+                    .iter()
+                    .take(3)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )));
+        }
+        let same_set = ours.iter().collect::<BTreeSet<_>>() == theirs.iter().collect();
+        match ours.iter().zip(theirs).position(|(a, b)| a != b) {
+            Some(class_idx) if same_set => Err(self.fail(format!(
+                "class_names are in another order than the labels: class {class_idx} is {:?} in \
+                 the manifest and {:?} in the files; use the files' order",
+                ours[class_idx], theirs[class_idx]
+            ))),
+            _ => Ok(ours.clone()),
+        }
+    }
+
+    fn text_labels(
+        &self,
+        values: &[String],
+        opened: &Opened,
+        column: &str,
+    ) -> Result<(Vec<String>, Vec<u32>)> {
+        let task = self.task;
+        let names = match task.class_names.is_empty() {
+            true => self.all_text_values()?,
+            false => task.class_names.clone(),
+        };
+        let known = if task.label_values.is_empty() {
+            &names
+        } else {
+            &task.label_values
+        };
+        let by_value: std::collections::BTreeMap<&str, u32> = known
+            .iter()
+            .zip(0..)
+            .map(|(value, class_idx)| (value.as_str(), class_idx))
+            .collect();
+        if !values
+            .iter()
+            .any(|value| by_value.contains_key(value.as_str()))
+            && let Some(numbers) = values
+                .iter()
+                .map(|value| value.parse().ok())
+                .collect::<Option<Vec<i64>>>()
+        {
+            let labels = in_range(&numbers, &names, opened, column)?;
+            return Ok((names, labels));
+        }
+        let find = |(row, value): (usize, &String)| {
+            by_value.get(value.as_str()).copied().ok_or_else(|| {
+                let (path, row) = opened.store.locate(row);
+                let message = format!(
+                    "label {value:?} is not among the {} known classes ({}, …); add it to \
+                     class_names, or say with label_values how labels are written",
+                    known.len(),
+                    known.iter().take(3).cloned().collect::<Vec<_>>().join(", ")
+                );
+                Error::row(path, row, column, message)
+            })
+        };
+        let labels: Result<Vec<u32>> = values.iter().enumerate().map(find).collect();
+        Ok((names, labels?))
+    }
+
+    /// The different labels of all splits; numbers in the order of numbers, text of text.
+    fn all_text_values(&self) -> Result<Vec<String>> {
+        let mut distinct = BTreeSet::new();
+        for listing in self.layout.listings() {
+            if let RawLabels::Text(values) = listing.values(self.beside)? {
+                distinct.extend(values);
+            }
+        }
+        let mut names: Vec<String> = distinct.into_iter().collect();
+        if names.iter().all(|name| name.parse::<u64>().is_ok()) {
+            names.sort_by_key(|name| name.parse::<u64>().unwrap_or(u64::MAX));
+        }
+        Ok(names)
+    }
+
+    fn fail(&self, message: String) -> Error {
+        Error::Split {
+            task: self.task.name.clone(),
+            message,
+        }
+    }
+}
+
+fn in_range(values: &[i64], names: &[String], opened: &Opened, column: &str) -> Result<Vec<u32>> {
+    let check = |(row, &value): (usize, &i64)| match u32::try_from(value) {
+        Ok(label) if (label as usize) < names.len() => Ok(label),
+        _ => {
+            let (path, row) = opened.store.locate(row);
+            let last = names.len().saturating_sub(1);
+            let why = match value {
+                -1 => "-1 stands for unlabelled images; use a split that has labels".to_owned(),
+                _ => format!("expected 0 to {last}; give a class name for every label"),
+            };
+            Err(Error::row(
+                path,
+                row,
+                column,
+                format!("label {value} is out of range: {why}"),
+            ))
+        }
+    };
+    values.iter().enumerate().map(check).collect()
+}

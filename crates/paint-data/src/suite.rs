@@ -1,0 +1,75 @@
+//! Suite manifests: which tasks to patch on, which to keep, and the model.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// A list of tasks to patch on and of tasks whose accuracy must stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suite {
+    /// Short name.
+    pub name: String,
+    /// Tasks that must not get worse.
+    pub supported: Vec<String>,
+    /// Tasks to patch on.
+    pub patching: Vec<String>,
+    /// Name or directory of the zero-shot model, if the suite comes with one.
+    #[serde(default)]
+    pub model: Option<String>,
+}
+
+impl Suite {
+    /// Reads a suite.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or as [`Suite::parse`].
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads a suite from text that came from `origin`.
+    ///
+    /// # Errors
+    /// If the text is not TOML, a key is unknown or missing, a list is empty, or a task is
+    /// named twice.
+    pub fn parse(text: &str, origin: &str) -> Result<Self> {
+        let suite: Self = toml::from_str(text)
+            .map_err(|e| Error::manifest(origin, e.to_string().trim_end().to_owned()))?;
+        for (key, tasks) in [
+            ("supported", &suite.supported),
+            ("patching", &suite.patching),
+        ] {
+            if tasks.is_empty() {
+                return Err(Error::manifest(
+                    origin,
+                    format!("{key}: name at least one task"),
+                ));
+            }
+        }
+        let all: Vec<&String> = suite.supported.iter().chain(&suite.patching).collect();
+        if let Some((_, task)) = all
+            .iter()
+            .enumerate()
+            .find(|(i, task)| all[..*i].contains(task))
+        {
+            let message = format!("task {task:?} is named twice; a task is patched or supported");
+            return Err(Error::manifest(origin, message));
+        }
+        Ok(suite)
+    }
+
+    /// Where a task of a suite in `suite_directory` has its manifest: an entry that ends in
+    /// `.toml` is a path relative to it, any other is `../tasks/NAME.toml`.
+    pub fn task_path(suite_directory: &Path, task: &str) -> PathBuf {
+        match task.ends_with(".toml") {
+            true => suite_directory.join(task),
+            false => suite_directory
+                .join("../tasks")
+                .join(format!("{task}.toml")),
+        }
+    }
+}
