@@ -27,7 +27,12 @@ impl Estimate {
         if value < low - 1e-9 || value > high + 1e-9 {
             return Err(Error::Interval { value, low, high });
         }
-        Ok(Self { value, low: low.min(value), high: high.max(value), n })
+        Ok(Self {
+            value,
+            low: low.min(value),
+            high: high.max(value),
+            n,
+        })
     }
 
     /// The measured value, a fraction.
@@ -74,7 +79,12 @@ impl Alpha {
 pub(crate) fn in_range(what: &str, value: f64, low: f64, high: f64) -> Result<()> {
     finite(what, value)?;
     if value < low || value > high {
-        return Err(Error::OutOfRange { what: what.to_owned(), value, low, high });
+        return Err(Error::OutOfRange {
+            what: what.to_owned(),
+            value,
+            low,
+            high,
+        });
     }
     Ok(())
 }
@@ -83,7 +93,10 @@ pub(crate) fn finite(what: &str, value: f64) -> Result<()> {
     if value.is_finite() {
         Ok(())
     } else {
-        Err(Error::NotFinite { what: what.to_owned(), value })
+        Err(Error::NotFinite {
+            what: what.to_owned(),
+            value,
+        })
     }
 }
 
@@ -95,16 +108,23 @@ mod tests {
     fn numbers_that_cannot_be_printed_are_refused() {
         let message = |r: Result<Estimate>| r.unwrap_err().to_string();
         assert!(message(Estimate::new(f64::NAN, 0.0, 1.0, 3)).starts_with("value is NaN"));
-        assert!(message(Estimate::new(0.5, f64::NEG_INFINITY, 1.0, 3)).contains("lower end is -inf"));
+        assert!(
+            message(Estimate::new(0.5, f64::NEG_INFINITY, 1.0, 3)).contains("lower end is -inf")
+        );
         assert!(message(Estimate::new(41.3, 38.2, 44.4, 900)).contains("expected -1 to 1"));
         assert!(message(Estimate::new(0.5, 0.6, 0.7, 3)).contains("does not hold its value 0.5"));
-        assert!(Alpha::new(-0.1).is_err() && Alpha::new(f64::NAN).is_err() && Alpha::new(1.01).is_err());
+        assert!(
+            Alpha::new(-0.1).is_err() && Alpha::new(f64::NAN).is_err() && Alpha::new(1.01).is_err()
+        );
         assert_eq!(Alpha::new(1.0).unwrap().get(), 1.0);
     }
 
     #[test]
     fn a_rounding_error_at_the_end_of_an_interval_is_forgiven() {
         let all_right = Estimate::new(1.0, 0.95, 1.0 - 1e-16, 80).unwrap();
-        assert_eq!((all_right.value(), all_right.low(), all_right.high()), (1.0, 0.95, 1.0));
+        assert_eq!(
+            (all_right.value(), all_right.low(), all_right.high()),
+            (1.0, 0.95, 1.0)
+        );
     }
 }

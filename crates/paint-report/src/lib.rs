@@ -1,15 +1,57 @@
 //! Records of measured facts to tables, figures and one self-contained page.
+//!
+//! A run writes every fact it measures as one line of `records.jsonl`
+//! ([`RecordLog`]) and resumes from it; at its end the facts become a table
+//! for the terminal, a [`Verdict`] computed from the intervals, and an HTML
+//! page with inline SVG that fetches nothing ([`report`]). Fractions are in
+//! [0, 1] everywhere; per cent and points exist in print only.
+//!
+//! Knows serde and nothing of models, datasets or statistics: every number
+//! comes with its interval from outside.
+//! Source of the figure: Ilharco et al. 2022, "Patching open-vocabulary models
+//! by interpolating weights", figure 1.
+//!
+//! ```
+//! use paint_report::{Estimate, Kind, Record, RecordLog, Role, Split, format_percent};
+//!
+//! let run = tempfile::tempdir()?;
+//! let mut log = RecordLog::open(&run.path().join("records.jsonl"))?;
+//! let accuracy = Estimate::new(0.413, 0.382, 0.444, 980)?;
+//! let fact = Record::new("rq1", Kind::Accuracy)
+//!     .task("digits")
+//!     .on("digits", Role::Patching, Split::Test)
+//!     .alpha(0.3);
+//! assert!(log.find(&fact.key()).is_none());
+//! log.append(&fact.clone().estimate(&accuracy))?;
+//! let found = log.find(&fact.key()).expect("just written");
+//! assert_eq!(format_percent(&found.to_estimate()?), "41.3 [38.2, 44.4]");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod axis;
+mod bars;
 mod error;
+mod escape;
 mod estimate;
+mod figure;
 mod number;
+mod page;
 mod record;
 mod record_log;
+mod rq1;
+mod table;
+mod tradeoff;
 mod verdict;
 
+pub use bars::accuracy_bars;
 pub use error::{Error, Result};
 pub use estimate::{Alpha, Estimate};
+pub use figure::Figure;
 pub use number::{format_percent, format_points};
+pub use page::{Block, Repetition, ReportInput, Section, report, write_report};
 pub use record::{Key, Kind, Record, Role, Split};
 pub use record_log::{RecordLog, read_records};
+pub use rq1::{AlphaChoice, Rq1Findings, Rq1Row, SkippedImages, rq1_sections, rq1_table};
+pub use table::{Cell, Table};
+pub use tradeoff::{Curve, CurvePoint, tradeoff_figure};
 pub use verdict::{Measure, Outcome, Verdict};

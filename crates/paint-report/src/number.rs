@@ -15,12 +15,20 @@ pub(crate) fn points(difference: f64) -> String {
 /// `+4.1` from a number that is in points already.
 pub(crate) fn signed(points: f64) -> String {
     let text = fixed(points, 1);
-    if text == "0.0" || text.starts_with('−') { text } else { format!("+{text}") }
+    if text == "0.0" || text.starts_with('−') {
+        text
+    } else {
+        format!("+{text}")
+    }
 }
 
 /// `[38.2, 44.4]`.
 pub(crate) fn percent_interval(estimate: &Estimate) -> String {
-    format!("[{}, {}]", percent(estimate.low()), percent(estimate.high()))
+    format!(
+        "[{}, {}]",
+        percent(estimate.low()),
+        percent(estimate.high())
+    )
 }
 
 /// `[−0.9, +0.1]`.
@@ -30,7 +38,11 @@ pub(crate) fn points_interval(estimate: &Estimate) -> String {
 
 /// An accuracy in per cent with its interval: `41.3 [38.2, 44.4]`.
 pub fn format_percent(estimate: &Estimate) -> String {
-    format!("{} {}", percent(estimate.value()), percent_interval(estimate))
+    format!(
+        "{} {}",
+        percent(estimate.value()),
+        percent_interval(estimate)
+    )
 }
 
 /// A difference in points with its interval: `−0.4 [−0.9, +0.1]`.
@@ -96,9 +108,18 @@ mod tests {
     #[test]
     fn alphas_counts_and_times() {
         let print = |a| alpha(Alpha::new(a).unwrap());
-        assert_eq!([print(0.0), print(0.35), print(0.125), print(1.0)], ["0.00", "0.35", "0.125", "1.00"]);
-        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [print(0.0), print(0.35), print(0.125), print(1.0)],
+            ["0.00", "0.35", "0.125", "1.00"]
+        );
+        assert_eq!(
+            [count(0), count(999), count(1000), count(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
         let time = |s| duration(Duration::from_secs_f64(s));
-        assert_eq!([time(4.24), time(59.0), time(452.0), time(3840.0)], ["4.2 s", "59 s", "7 min 32 s", "1 h 04 min"]);
+        assert_eq!(
+            [time(4.24), time(59.0), time(452.0), time(3840.0)],
+            ["4.2 s", "59 s", "7 min 32 s", "1 h 04 min"]
+        );
     }
 }

@@ -221,7 +221,10 @@ impl Record {
             ("role", role),
             ("split", split),
             // Six decimals, so that 3 * 0.1 and 0.3 are one alpha.
-            ("alpha", self.alpha.map(|alpha| format!("{:.6}", alpha + 0.0))),
+            (
+                "alpha",
+                self.alpha.map(|alpha| format!("{:.6}", alpha + 0.0)),
+            ),
             ("seed", self.seed.map(|seed| seed.to_string())),
         ];
         for (name, value) in parts {
@@ -241,7 +244,9 @@ impl Record {
     pub fn to_estimate(&self) -> Result<Estimate> {
         match (self.low, self.high, self.n) {
             (Some(low), Some(high), Some(n)) => Estimate::new(self.value, low, high, n),
-            _ => Err(Error::NoInterval { key: self.key().to_string() }),
+            _ => Err(Error::NoInterval {
+                key: self.key().to_string(),
+            }),
         }
     }
 
@@ -261,13 +266,15 @@ impl Record {
         if let Some(alpha) = self.alpha {
             in_range(&what("alpha"), alpha, 0.0, 1.0)?;
         }
-        self.seconds.map_or(Ok(()), |seconds| finite(&what("seconds"), seconds))
+        self.seconds
+            .map_or(Ok(()), |seconds| finite(&what("seconds"), seconds))
     }
 
     /// Whether two records of one key tell the same; wall times may differ.
     pub(crate) fn agrees_with(&self, other: &Record) -> bool {
         self.kind == Kind::Timing
-            || (self.value, self.low, self.high, self.n) == (other.value, other.low, other.high, other.n)
+            || (self.value, self.low, self.high, self.n)
+                == (other.value, other.low, other.high, other.n)
     }
 }
 

@@ -27,7 +27,13 @@ impl RecordLog {
     /// has it open, and where a complete line is not a record or contradicts
     /// an earlier one.
     pub fn open(path: &Path) -> Result<Self> {
-        let io = |action| move |source| Error::Io { action, path: path.to_owned(), source };
+        let io = |action| {
+            move |source| Error::Io {
+                action,
+                path: path.to_owned(),
+                source,
+            }
+        };
         let mut file = OpenOptions::new()
             .read(true)
             .append(true)
@@ -36,14 +42,17 @@ impl RecordLog {
             .map_err(io("open"))?;
         // File systems without locks are used unlocked rather than not at all.
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return Err(Error::Locked { path: path.to_owned() });
+            return Err(Error::Locked {
+                path: path.to_owned(),
+            });
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io("read"))?;
         let (complete, torn) = split_at_last_line(&bytes);
         let (records, index) = parse(path, complete)?;
         if !torn.is_empty() {
-            file.set_len(complete.len() as u64).map_err(io("cut the torn last line of"))?;
+            file.set_len(complete.len() as u64)
+                .map_err(io("cut the torn last line of"))?;
             file.sync_all().map_err(io("write"))?;
         }
         Ok(Self {
@@ -75,11 +84,18 @@ impl RecordLog {
             return agree(&self.path, earlier, &record).map(|()| false);
         }
         line.push('\n');
-        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        let written = self
+            .file
+            .write_all(line.as_bytes())
+            .and_then(|()| self.file.sync_data());
         if let Err(source) = written {
             // If this fails as well, the next opening cuts the torn line.
             let _ = self.file.set_len(self.length);
-            return Err(Error::Io { action: "append to", path: self.path.clone(), source });
+            return Err(Error::Io {
+                action: "append to",
+                path: self.path.clone(),
+                source,
+            });
         }
         self.length += line.len() as u64;
         self.index.insert(key, self.records.len());
@@ -118,7 +134,10 @@ pub fn read_records(path: &Path) -> Result<Vec<Record>> {
 }
 
 fn split_at_last_line(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let end = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    let end = bytes
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |newline| newline + 1);
     bytes.split_at(end)
 }
 
@@ -218,8 +237,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("records.jsonl");
         let mut log = RecordLog::open(&path).unwrap();
-        let facts: Vec<Record> =
-            (0..=20u32).map(|i| accuracy("digits", f64::from(i) / 20.0, f64::from(i * 37 % 97) / 97.0)).collect();
+        let facts: Vec<Record> = (0..=20u32)
+            .map(|i| accuracy("digits", f64::from(i) / 20.0, f64::from(i * 37 % 97) / 97.0))
+            .collect();
         for fact in &facts {
             log.append(fact).unwrap();
         }
@@ -249,7 +269,10 @@ mod tests {
             std::fs::write(&path, &both[..torn_at]).unwrap();
             assert_eq!(read_records(&path).unwrap().len(), 1);
             let mut log = RecordLog::open(&path).unwrap();
-            assert!(log.cut().unwrap().contains("torn last line"), "torn at {torn_at}");
+            assert!(
+                log.cut().unwrap().contains("torn last line"),
+                "torn at {torn_at}"
+            );
             assert_eq!(std::fs::read(&path).unwrap(), whole);
             assert!(log.append(&accuracy("flags", 0.0, 0.75)).unwrap());
             assert_eq!(std::fs::read(&path).unwrap(), both);
@@ -263,12 +286,20 @@ mod tests {
         let mut log = RecordLog::open(&path).unwrap();
         assert!(log.append(&accuracy("digits", 0.3, 0.5)).unwrap());
         // Another way to compute the same alpha, and another wall time.
-        assert!(!log.append(&accuracy("digits", 3.0 * 0.1, 0.5).seconds(9.0)).unwrap());
-        let error = log.append(&accuracy("digits", 0.3, 0.6)).unwrap_err().to_string();
+        assert!(
+            !log.append(&accuracy("digits", 3.0 * 0.1, 0.5).seconds(9.0))
+                .unwrap()
+        );
+        let error = log
+            .append(&accuracy("digits", 0.3, 0.6))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("recorded as 0.5 and is now 0.6"), "{error}");
         assert_eq!(log.records().len(), 1);
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
-        let timing = Record::new("rq1", Kind::Timing).measure("fine-tune").task("digits");
+        let timing = Record::new("rq1", Kind::Timing)
+            .measure("fine-tune")
+            .task("digits");
         assert!(log.append(&timing.clone().value(3.0)).unwrap());
         assert!(!log.append(&timing.value(4.0)).unwrap());
     }
@@ -282,7 +313,10 @@ mod tests {
             (accuracy("digits", 0.3, f64::NAN), "is NaN"),
             (accuracy("digits", 0.3, 41.3), "expected 0 to 1"),
             (accuracy("digits", 1.5, 0.4), "value of"),
-            (accuracy("digits", 0.3, 0.4).seconds(f64::INFINITY), "seconds of"),
+            (
+                accuracy("digits", 0.3, 0.4).seconds(f64::INFINITY),
+                "seconds of",
+            ),
         ] {
             let error = log.append(&record).unwrap_err().to_string();
             let part = if part == "value of" { "alpha of" } else { part };
@@ -297,10 +331,17 @@ mod tests {
         let path = dir.path().join("records.jsonl");
         let good = serde_json::to_string(&accuracy("digits", 0.0, 0.5)).unwrap();
         let other = serde_json::to_string(&accuracy("digits", 0.5, 0.5)).unwrap();
-        for bad in ["{\"question\":\"rq1\"", "<html>", "{\"question\":\"rq1\",\"kind\":\"accuracy\",\"vaule\":1}"] {
+        for bad in [
+            "{\"question\":\"rq1\"",
+            "<html>",
+            "{\"question\":\"rq1\",\"kind\":\"accuracy\",\"vaule\":1}",
+        ] {
             std::fs::write(&path, format!("{good}\n{bad}\n{other}\n")).unwrap();
             let error = RecordLog::open(&path).unwrap_err().to_string();
-            assert!(error.contains("records.jsonl, line 2: not a record"), "{error}");
+            assert!(
+                error.contains("records.jsonl, line 2: not a record"),
+                "{error}"
+            );
         }
         std::fs::write(&path, b"\xff\xfe\n").unwrap();
         assert!(RecordLog::open(&path).is_err());

@@ -50,7 +50,12 @@ impl Measure {
         for (what, number) in [("value", value), ("lower end", low), ("upper end", high)] {
             finite(what, number)?;
         }
-        Ok(Self { value, low, high, n })
+        Ok(Self {
+            value,
+            low,
+            high,
+            n,
+        })
     }
 
     /// An accuracy or a difference, from fractions to points.
@@ -109,7 +114,20 @@ impl Verdict {
         Self {
             question: "rq1".to_owned(),
             verdict,
-            measures: measures.map(|(name, measure)| (name.to_owned(), measure)).into(),
+            measures: measures
+                .map(|(name, measure)| (name.to_owned(), measure))
+                .into(),
+        }
+    }
+
+    /// How the answer follows from the measures, for the page.
+    pub(crate) fn rule(&self) -> &'static str {
+        match self.question.as_str() {
+            "rq1" => {
+                "“Supported” requires the whole interval of the mean gain above 0 and that of the mean change \
+                 above −1 point; “not supported”, that one of them lies wholly at or below its bound."
+            }
+            _ => "",
         }
     }
 }
@@ -119,7 +137,9 @@ pub(crate) fn printed(name: &str, measure: &Measure) -> (String, String, String)
     let (label, print): (_, fn(f64) -> String) = match name {
         "patch_gain_mean" => ("Mean gain on the patching tasks, points", number::signed),
         "supported_change_mean" => ("Mean change on the supported tasks, points", number::signed),
-        "zero_shot_supported" => ("Zero-shot accuracy on the supported task, %", |v| number::fixed(v, 1)),
+        "zero_shot_supported" => ("Zero-shot accuracy on the supported task, %", |v| {
+            number::fixed(v, 1)
+        }),
         other => (other, |v| number::fixed(v, 2)),
     };
     let interval = format!("[{}, {}]", print(measure.low), print(measure.high));
@@ -135,8 +155,15 @@ mod tests {
     }
 
     fn check(gain: (f64, f64), change: (f64, f64), expected: Outcome) {
-        let verdict = Verdict::rq1(&estimate(gain.0, gain.1), &estimate(change.0, change.1), &estimate(0.8, 0.02));
-        assert_eq!(verdict.verdict, expected, "gain {gain:?}, change {change:?}");
+        let verdict = Verdict::rq1(
+            &estimate(gain.0, gain.1),
+            &estimate(change.0, change.1),
+            &estimate(0.8, 0.02),
+        );
+        assert_eq!(
+            verdict.verdict, expected,
+            "gain {gain:?}, change {change:?}"
+        );
     }
 
     #[test]
@@ -153,7 +180,11 @@ mod tests {
 
     #[test]
     fn json_is_as_promised() {
-        let verdict = Verdict::rq1(&estimate(0.5, 0.25), &estimate(0.0, 0.0), &estimate(0.75, 0.125));
+        let verdict = Verdict::rq1(
+            &estimate(0.5, 0.25),
+            &estimate(0.0, 0.0),
+            &estimate(0.75, 0.125),
+        );
         let json = serde_json::to_string(&verdict).unwrap();
         assert_eq!(
             json,
@@ -166,6 +197,9 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<Verdict>(&json).unwrap(), verdict);
         let refused = Measure::new(f64::NAN, 0.0, 0.0, 1).unwrap_err();
-        assert_eq!(refused.to_string(), "value is NaN, expected a finite number; the measurement before it failed");
+        assert_eq!(
+            refused.to_string(),
+            "value is NaN, expected a finite number; the measurement before it failed"
+        );
     }
 }

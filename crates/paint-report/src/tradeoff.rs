@@ -1,0 +1,308 @@
+use crate::axis::Axis;
+use crate::escape::escape;
+use crate::figure::{Figure, N_SERIES, horizontal_axis, marker, px, svg, swatch, vertical_axis};
+use crate::rq1::split_name;
+use crate::{Alpha, Error, Estimate, Result, Split, format_percent, number};
+use std::fmt::Write;
+
+/// Both accuracies at one alpha.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CurvePoint {
+    /// Mixing coefficient.
+    pub alpha: Alpha,
+    /// Accuracy on the supported task, a fraction.
+    pub supported: Estimate,
+    /// Accuracy on the patching task, a fraction.
+    pub patching: Estimate,
+}
+
+/// The path of one patching task from the zero-shot to the fine-tuned model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// The patching task.
+    pub task: String,
+    /// One point per alpha; drawn in the order of alpha.
+    pub points: Vec<CurvePoint>,
+    /// The alpha that validation chose.
+    pub chosen: Option<Alpha>,
+}
+
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 400.0;
+const LEFT: f64 = 52.0;
+const RIGHT: f64 = WIDTH - 16.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = HEIGHT - 50.0;
+
+struct Frame {
+    x: Axis,
+    y: Axis,
+}
+
+impl Frame {
+    fn place(&self, point: &CurvePoint) -> (f64, f64) {
+        (
+            self.x.place(percent(&point.supported)),
+            self.y.place(percent(&point.patching)),
+        )
+    }
+}
+
+/// The figure of RQ1: supported accuracy against patching accuracy, one curve
+/// per task over all alphas, the chosen alpha marked, the average in bold.
+///
+/// `supported` names the horizontal axis, `split` says whose images these are.
+///
+/// # Errors
+/// Refuses no curves at all and a curve without points.
+pub fn tradeoff_figure(curves: &[Curve], supported: &str, split: Split) -> Result<Figure> {
+    if curves.is_empty() || curves.iter().any(|curve| curve.points.is_empty()) {
+        return Err(Error::Empty);
+    }
+    let curves: Vec<Curve> = curves.iter().map(in_order).collect();
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let frame = Frame {
+        x: Axis::around(points().map(|p| percent(&p.supported)), LEFT, RIGHT),
+        y: Axis::around(points().map(|p| percent(&p.patching)), BOTTOM, TOP),
+    };
+    let average = average(&curves);
+    let mut out = String::new();
+    draw_frame(&frame, supported, &mut out);
+    curves
+        .iter()
+        .enumerate()
+        .for_each(|(series, curve)| draw_curve(&frame, series, curve, &mut out));
+    draw_average(&frame, &average, curves.len(), &mut out);
+    curves
+        .iter()
+        .enumerate()
+        .for_each(|(series, curve)| draw_chosen(&frame, series, curve, &mut out));
+    let id = format!("tradeoff-{}", split_name(split));
+    let title = format!(
+        "Accuracy on {supported} against accuracy on each patching task, {} images",
+        split_name(split)
+    );
+    let description = "One curve per patching task from the zero-shot model, alpha 0, to the fine-tuned model, alpha 1. \
+                       The numbers are in the table of results.";
+    Ok(Figure {
+        svg: svg(&id, WIDTH, HEIGHT, &title, description, &out),
+        legend: legend(&curves, !average.is_empty()),
+        caption: caption(supported, split),
+    })
+}
+
+fn caption(supported: &str, split: Split) -> String {
+    let use_of_split = match split {
+        Split::Test => "Test images, which had no part in choosing α.",
+        Split::Validation => {
+            "Validation images: α was chosen on these, so its accuracies here are flattering."
+        }
+        Split::Train => "Training images.",
+    };
+    format!(
+        "Accuracy on {supported} (supported) against accuracy on each patching task while α goes from 0 to 1. \
+         Up is a better patch, left is something lost. {use_of_split}"
+    )
+}
+
+fn in_order(curve: &Curve) -> Curve {
+    let mut curve = curve.clone();
+    curve
+        .points
+        .sort_by(|a, b| a.alpha.get().total_cmp(&b.alpha.get()));
+    curve
+}
+
+fn percent(estimate: &Estimate) -> f64 {
+    estimate.value() * 100.0
+}
+
+fn near(a: Alpha, b: Alpha) -> bool {
+    (a.get() - b.get()).abs() < 1e-6
+}
+
+/// Mean accuracies (supported, patching) in per cent at the alphas that all curves have.
+fn average(curves: &[Curve]) -> Vec<(Alpha, f64, f64)> {
+    let at = |alpha: Alpha| -> Option<Vec<&CurvePoint>> {
+        curves
+            .iter()
+            .map(|curve| curve.points.iter().find(|p| near(p.alpha, alpha)))
+            .collect()
+    };
+    let mean = |points: &[&CurvePoint], get: fn(&CurvePoint) -> f64| {
+        points.iter().map(|point| get(point)).sum::<f64>() / points.len() as f64
+    };
+    if curves.len() < 2 {
+        return Vec::new();
+    }
+    let alphas = curves[0].points.iter().map(|point| point.alpha);
+    alphas
+        .filter_map(|alpha| {
+            let points = at(alpha)?;
+            Some((
+                alpha,
+                mean(&points, |p| percent(&p.supported)),
+                mean(&points, |p| percent(&p.patching)),
+            ))
+        })
+        .collect()
+}
+
+fn draw_frame(frame: &Frame, supported: &str, out: &mut String) {
+    horizontal_axis(&frame.x, TOP, BOTTOM, out);
+    vertical_axis(&frame.y, LEFT, RIGHT, out);
+    let middle = (TOP + BOTTOM) / 2.0;
+    let _ = writeln!(
+        out,
+        "<path class=\"axis\" d=\"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}\"/>\n\
+         <text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">Accuracy on {}, %</text>\n\
+         <text class=\"label\" transform=\"translate(14 {middle}) rotate(-90)\" text-anchor=\"middle\">Accuracy on the patching task, %</text>",
+        (LEFT + RIGHT) / 2.0,
+        HEIGHT - 10.0,
+        escape(supported),
+    );
+}
+
+fn draw_curve(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
+    let _ = writeln!(out, "<g class=\"series s{}\">", series % N_SERIES);
+    let places: Vec<(f64, f64)> = curve
+        .points
+        .iter()
+        .map(|point| frame.place(point))
+        .collect();
+    let _ = writeln!(out, "<path class=\"line\" d=\"{}\"/>", path(&places));
+    for (point, (x, y)) in curve.points.iter().zip(places) {
+        let class = match point.alpha.get() {
+            0.0 => "zero-shot",
+            1.0 => "fine-tuned",
+            _ => "step",
+        };
+        let radius = if class == "step" { 2.0 } else { 3.6 };
+        let _ = writeln!(
+            out,
+            "<circle class=\"{class}\" cx=\"{}\" cy=\"{}\" r=\"{radius}\"><title>{}</title></circle>",
+            px(x),
+            px(y),
+            tooltip(&curve.task, point)
+        );
+    }
+    out.push_str("</g>\n");
+}
+
+fn draw_average(frame: &Frame, average: &[(Alpha, f64, f64)], n_tasks: usize, out: &mut String) {
+    if average.is_empty() {
+        return;
+    }
+    let places: Vec<(f64, f64)> = average
+        .iter()
+        .map(|&(_, x, y)| (frame.x.place(x), frame.y.place(y)))
+        .collect();
+    let line = path(&places);
+    let _ = writeln!(
+        out,
+        "<path class=\"halo\" d=\"{line}\"/><path class=\"average\" d=\"{line}\"><title>average of {n_tasks} tasks</title></path>"
+    );
+    for ((alpha, supported, patching), (x, y)) in average.iter().zip(places) {
+        let class = if alpha.get() == 0.0 {
+            "average-start"
+        } else {
+            "average-step"
+        };
+        let _ = writeln!(
+            out,
+            "<circle class=\"{class}\" cx=\"{}\" cy=\"{}\" r=\"{}\"><title>average of {n_tasks} tasks, α = {}: patching {} %, supported {} %</title></circle>",
+            px(x),
+            px(y),
+            if matches!(alpha.get(), 0.0 | 1.0) {
+                4.5
+            } else {
+                3.0
+            },
+            number::alpha(*alpha),
+            number::fixed(*patching, 1),
+            number::fixed(*supported, 1)
+        );
+    }
+}
+
+fn draw_chosen(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
+    let Some(point) = curve
+        .chosen
+        .and_then(|alpha| curve.points.iter().find(|p| near(p.alpha, alpha)))
+    else {
+        return;
+    };
+    let (x, y) = frame.place(point);
+    let end_x = |fraction: f64| px(frame.x.clamp(fraction * 100.0));
+    let end_y = |fraction: f64| px(frame.y.clamp(fraction * 100.0));
+    let _ = writeln!(
+        out,
+        "<g class=\"series s{}\"><path class=\"interval\" d=\"M{} {}H{}M{} {}V{}\"/>{}</g>",
+        series % N_SERIES,
+        end_x(point.supported.low()),
+        px(y),
+        end_x(point.supported.high()),
+        px(x),
+        end_y(point.patching.low()),
+        end_y(point.patching.high()),
+        titled(
+            &marker(series, x, y, 5.2),
+            &format!("chosen. {}", tooltip(&curve.task, point))
+        )
+    );
+}
+
+/// `tooltip` is markup already; it becomes the title of a childless element.
+fn titled(element: &str, tooltip: &str) -> String {
+    format!("<g>{element}<title>{tooltip}</title></g>")
+}
+
+fn tooltip(task: &str, point: &CurvePoint) -> String {
+    format!(
+        "{}, α = {}: patching {} %, supported {} %",
+        escape(task),
+        number::alpha(point.alpha),
+        format_percent(&point.patching),
+        format_percent(&point.supported)
+    )
+}
+
+fn path(places: &[(f64, f64)]) -> String {
+    let places: Vec<String> = places
+        .iter()
+        .map(|&(x, y)| format!("{} {}", px(x), px(y)))
+        .collect();
+    format!("M{}", places.join("L"))
+}
+
+fn legend(curves: &[Curve], has_average: bool) -> Vec<(String, String)> {
+    let line = "<path class=\"line\" d=\"M1 7H29\"/>";
+    let mut items: Vec<(String, String)> = curves
+        .iter()
+        .enumerate()
+        .map(|(series, curve)| {
+            let drawing = format!(
+                "<g class=\"series s{}\">{line}{}</g>",
+                series % N_SERIES,
+                marker(series, 15.0, 7.0, 4.2)
+            );
+            (swatch(&drawing), curve.task.clone())
+        })
+        .collect();
+    if has_average {
+        items.push((
+            swatch("<path class=\"average\" d=\"M1 7H29\"/>"),
+            "average".to_owned(),
+        ));
+    }
+    let neutral = |content: &str| swatch(&format!("<g class=\"series neutral\">{content}</g>"));
+    items.extend([
+        (neutral(&format!("{line}<circle class=\"zero-shot\" cx=\"15\" cy=\"7\" r=\"4\"/>")), "zero-shot, α = 0".to_owned()),
+        (neutral(&format!("{line}<circle class=\"fine-tuned\" cx=\"15\" cy=\"7\" r=\"4\"/>")), "fine-tuned, α = 1".to_owned()),
+        (
+            neutral("<path class=\"interval\" d=\"M4 7H26M15 0V14\"/><path class=\"mark\" d=\"M10.5 2.5H19.5V11.5H10.5Z\"/>"),
+            "chosen α (the task’s shape) with 95 % intervals".to_owned(),
+        ),
+    ]);
+    items
+}
