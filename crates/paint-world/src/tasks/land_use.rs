@@ -209,7 +209,8 @@ fn plots(
     let noise = Noise::new(rng);
     let angle = rng.range(0.0, PI);
     let (w, h) = size;
-    let shift = rng.range(0.0, 100.0);
+    // Far enough that the whole picture has positive coordinates.
+    let shift = rng.range(100.0, 200.0);
     let edge = mix(season.green, [40, 50, 30], 0.4);
     Canvas::from_fn(|x, y| {
         let v = (beside(angle, 0.0, x, y) + shift) / h;
