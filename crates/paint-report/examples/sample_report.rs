@@ -1,0 +1,177 @@
+//! Writes a page of made-up records, to look at: `sample_report PATH`.
+//!
+//! The curves follow a formula and the intervals are as wide as 2,000 images
+//! would make them; no number here was measured.
+
+use paint_report::{
+    Alpha, AlphaChoice, Curve, CurvePoint, Estimate, Repetition, ReportInput, Result, Rq1Findings,
+    Rq1Row, SkippedImages, Split, Verdict, report, rq1_sections, rq1_table, write_report,
+};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// Task, zero-shot, fine-tuned, loss on the supported task at alpha = 1, chosen alpha.
+const TASKS: [(&str, f64, f64, f64, f64); 9] = [
+    ("digits", 0.312, 0.987, 0.21, 0.35),
+    ("house-numbers", 0.184, 0.912, 0.33, 0.30),
+    ("signs", 0.241, 0.968, 0.17, 0.40),
+    ("textures", 0.446, 0.713, 0.09, 0.35),
+    ("land-use", 0.529, 0.961, 0.14, 0.45),
+    ("aerial-scenes", 0.573, 0.874, 0.11, 0.40),
+    ("distance", 0.262, 0.655, 0.27, 0.25),
+    ("flags", 0.675, 0.949, 0.13, 0.30),
+    ("scenes", 0.618, 0.702, 0.06, 0.00),
+];
+const ZERO_SHOT_SUPPORTED: f64 = 0.861;
+
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args().nth(1).ok_or("usage: sample_report PATH")?;
+    let findings = findings()?;
+    let input = ReportInput {
+        title: "RQ1: patching nine tasks".to_owned(),
+        question: "Does interpolating between the zero-shot and the fine-tuned weights improve the patching tasks \
+                   without hurting the supported ones?"
+            .to_owned(),
+        verdict: Verdict::rq1(
+            &findings.mean.gain,
+            &findings.mean.supported_change_mean()?,
+            &accuracy(ZERO_SHOT_SUPPORTED, 2000)?,
+        ),
+        sections: rq1_sections(&findings)?,
+        repetition: repetition(),
+    };
+    assert_eq!(report(&input), report(&input));
+    write_report(Path::new(&path), &input)?;
+    let mut out = std::io::stdout().lock();
+    out.write_all(
+        rq1_table(&findings.rows, &findings.mean)?
+            .to_text()
+            .as_bytes(),
+    )?;
+    Ok(())
+}
+
+fn findings() -> Result<Rq1Findings> {
+    let rows: Vec<Rq1Row> = TASKS.iter().map(row).collect::<Result<_>>()?;
+    Ok(Rq1Findings {
+        mean: Rq1Row::mean_of(&rows)?,
+        rows,
+        supported: "objects".to_owned(),
+        validation_curves: TASKS.iter().map(|task| curve(task, 0.012)).collect::<Result<_>>()?,
+        test_curves: TASKS.iter().map(|task| curve(task, 0.0)).collect::<Result<_>>()?,
+        choice: AlphaChoice {
+            rule: "Of all α at which no supported task lost more than 1 point, the one with the highest accuracy on \
+                   the patching task; ties go to the smaller α."
+                .to_owned(),
+            grid: (0..=20).map(|i| Alpha::new(f64::from(i) / 20.0)).collect::<Result<_>>()?,
+            validation: TASKS.iter().map(|task| (task.0.to_owned(), 500)).chain([("objects".to_owned(), 1500)]).collect(),
+        },
+        skipped: vec![SkippedImages {
+            task: "signs".to_owned(),
+            split: Split::Train,
+            n_skipped: 3,
+            n_images: 7120,
+            reasons: vec!["row 17: truncated PNG".to_owned(), "row 402: 0 bytes".to_owned()],
+        }],
+    })
+}
+
+/// The patching accuracy rises early and the supported one falls late.
+fn at(task: &(&str, f64, f64, f64, f64), alpha: f64, shift: f64) -> (f64, f64) {
+    let rise =
+        (1.0 - (1.0 - alpha).powf(3.2)) * (1.0 + 0.05 * (std::f64::consts::PI * alpha).sin());
+    let patching = task.1 + (task.2 - task.1) * rise.min(1.0);
+    (
+        patching - shift * alpha,
+        ZERO_SHOT_SUPPORTED - task.3 * alpha.powf(3.4) + shift * (1.0 - alpha),
+    )
+}
+
+fn row(task: &(&str, f64, f64, f64, f64)) -> Result<Rq1Row> {
+    let (patched, supported) = at(task, task.4, 0.0);
+    let change = supported - ZERO_SHOT_SUPPORTED;
+    let half = 0.0004 + task.4 * 0.012;
+    Ok(Rq1Row {
+        task: task.0.to_owned(),
+        zero_shot: accuracy(task.1, 2000)?,
+        fine_tuned: accuracy(task.2, 2000)?,
+        alpha: Some(Alpha::new(task.4)?),
+        patched: accuracy(patched, 2000)?,
+        gain: Estimate::new(
+            patched - task.1,
+            patched - task.1 - 2.0 * half,
+            patched - task.1 + 2.0 * half,
+            2000,
+        )?,
+        supported_change: vec![
+            (
+                "objects".to_owned(),
+                Estimate::new(change, change - half, change + half, 2000)?,
+            ),
+            (
+                "shapes".to_owned(),
+                Estimate::new(change / 2.0, change / 2.0 - half, change / 2.0 + half, 1000)?,
+            ),
+            (
+                "colours".to_owned(),
+                Estimate::new(
+                    -change / 4.0,
+                    -change / 4.0 - half,
+                    -change / 4.0 + half,
+                    1000,
+                )?,
+            ),
+        ],
+        note: (task.4 == 0.0)
+            .then(|| "α = 0, because every larger α cost objects more than 1 point".to_owned()),
+    })
+}
+
+fn curve(task: &(&str, f64, f64, f64, f64), shift: f64) -> Result<Curve> {
+    let point = |i: u32| {
+        let alpha = f64::from(i) / 20.0;
+        let (patching, supported) = at(task, alpha, shift);
+        Ok(CurvePoint {
+            alpha: Alpha::new(alpha)?,
+            supported: accuracy(supported, 2000)?,
+            patching: accuracy(patching, 2000)?,
+        })
+    };
+    Ok(Curve {
+        task: task.0.to_owned(),
+        points: (0..=20).map(point).collect::<Result<_>>()?,
+        chosen: Some(Alpha::new(task.4)?),
+    })
+}
+
+/// An accuracy with the Wilson interval of `n` images.
+fn accuracy(value: f64, n: u32) -> Result<Estimate> {
+    let (z, n) = (1.96, f64::from(n));
+    let centre = (value + z * z / (2.0 * n)) / (1.0 + z * z / n);
+    let half = z / (1.0 + z * z / n) * (value * (1.0 - value) / n + z * z / (4.0 * n * n)).sqrt();
+    Estimate::new(value, centre - half, centre + half, n as u64)
+}
+
+fn repetition() -> Repetition {
+    let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    Repetition {
+        command: "cargo xtask rq1 --model world-s --seed 0".to_owned(),
+        seed: 0,
+        run_toml: "question = \"rq1\"\nsuite = \"world\"\nmodel = \"world-s\"\nseed = 0\n\n[choose]\nrule = \"best patch\"\nmax_supported_drop = 0.01\ngrid = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6]\n\n[tune]\nlearning_rate = 3e-4\nsteps = 400\nbatch = 128\n".to_owned(),
+        versions: pairs(&[("paint", "0.1.0"), ("rustc", "1.95.0"), ("candle-core", "0.11.1")]),
+        hashes: pairs(&[
+            ("model world-s", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+            ("data objects", "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"),
+        ]),
+        cpu: "made-up processor at 3.0 GHz".to_owned(),
+        cores: 2,
+        wall_time: Duration::from_secs(563),
+    }
+}
