@@ -4,6 +4,7 @@ use paint_data::Rng;
 
 use crate::canvas::{Canvas, SIZE};
 use crate::colour::{self, Colour, mix};
+use crate::domain::Split;
 
 /// Smooth random values in [0, 1] over the plane, with one knot for each unit square.
 pub(crate) struct ValueNoise {
@@ -52,10 +53,12 @@ fn smooth(t: f32) -> f32 {
 }
 
 /// Any background without a name: plain, gradient, clouds, stripes, checks, dots or clutter.
-pub(crate) fn any(rng: &mut Rng) -> Canvas {
+///
+/// Held-out splits add kinds that training does not have: rings, waves and facets.
+pub(crate) fn any(split: Split, rng: &mut Rng) -> Canvas {
     let a = colour::any(rng);
     let b = if rng.chance(0.6) { colour::jitter(a, 60.0, rng) } else { colour::any(rng) };
-    of_colours(a, b, rng)
+    of_colours(a, b, split, rng)
 }
 
 /// A background that stays close to one colour.
@@ -68,14 +71,17 @@ pub(crate) fn near(colour: Colour, rng: &mut Rng) -> Canvas {
     }
 }
 
-fn of_colours(a: Colour, b: Colour, rng: &mut Rng) -> Canvas {
-    match rng.below(10) {
+fn of_colours(a: Colour, b: Colour, split: Split, rng: &mut Rng) -> Canvas {
+    match rng.below(if split.is_seen() { 10 } else { 13 }) {
         0 | 1 => Canvas::filled(a),
         2 | 3 => gradient(a, b, rng.range(0.0, 6.3)),
         4 | 5 => clouds(a, b, rng.range(1.5, 10.0), 3, rng),
         6 => stripes(a, b, rng.range(3.0, 14.0), rng.range(0.0, 3.2)),
         7 => checks(a, b, rng.range(3.0, 12.0), rng.range(0.0, 1.6)),
         8 => grain(a, rng.range(4.0, 30.0), rng),
+        10 => rings(a, b, rng),
+        11 => waves(a, b, rng),
+        12 => facets(a, b, rng),
         _ => {
             let mut canvas = gradient(a, b, rng.range(0.0, 6.3));
             clutter(&mut canvas, 4, rng);
@@ -125,6 +131,28 @@ fn soft_square(t: f32, period: f32) -> f32 {
     let distance = if phase.abs() > 0.5 { 1.0 - phase.abs() } else { phase.abs() };
     let edge = (distance * period / 2.0 + 0.5).clamp(0.0, 1.0);
     if phase < 0.0 { 1.0 - edge } else { edge }
+}
+
+/// Rings about a random point.
+fn rings(a: Colour, b: Colour, rng: &mut Rng) -> Canvas {
+    let (cx, cy, period) = (rng.range(0.0, SIZE), rng.range(0.0, SIZE), rng.range(4.0, 12.0));
+    Canvas::from_fn(|x, y| mix(a, b, soft_square((x - cx).hypot(y - cy) / period, period)))
+}
+
+/// Wavy bands.
+fn waves(a: Colour, b: Colour, rng: &mut Rng) -> Canvas {
+    let (period, length, swing) = (rng.range(4.0, 12.0), rng.range(2.0, 6.0), rng.range(1.0, 5.0));
+    Canvas::from_fn(|x, y| mix(a, b, soft_square((y + swing * (x / length).sin()) / period, period)))
+}
+
+/// Triangles in tones between two colours.
+fn facets(a: Colour, b: Colour, rng: &mut Rng) -> Canvas {
+    let (noise, cell) = (ValueNoise::new(rng), rng.range(6.0, 14.0));
+    Canvas::from_fn(|x, y| {
+        let (u, v) = (x / cell, y / cell);
+        let upper = u.fract() > v.fract();
+        mix(a, b, noise.at(u.floor() * 2.0 + f32::from(u8::from(upper)), v.floor()))
+    })
 }
 
 /// Independent noise in every pixel.

@@ -21,12 +21,6 @@ pub(crate) const NAMED: [(&str, Colour); 12] = [
     ("cyan", [60, 200, 214]),
 ];
 
-/// A named colour with a slight change of shade.
-pub(crate) fn named(rng: &mut Rng) -> (&'static str, Colour) {
-    let (name, colour) = *rng.pick(&NAMED);
-    (name, jitter(colour, 14.0, rng))
-}
-
 /// A shade of the named colour, or of gray if there is no such name.
 pub(crate) fn shade_of(name: &str, rng: &mut Rng) -> Colour {
     let base = NAMED.iter().find(|(n, _)| *n == name).map_or([132, 134, 136], |(_, c)| *c);

@@ -1,0 +1,94 @@
+//! Pictures of one object: the supported task `objects`, and what captions show.
+
+use paint_data::Rng;
+use tiny_skia::{Pixmap, Transform};
+
+use crate::artwork::{Artwork, OBJECTS};
+use crate::backgrounds;
+use crate::canvas::{Canvas, SIZE, placed};
+use crate::colour::to_byte;
+use crate::domain::{Domain, Drawing, Split};
+use crate::places::PLACES;
+
+/// The supported task with everyday objects.
+pub(crate) struct Objects;
+
+impl Domain for Objects {
+    fn name(&self) -> &'static str {
+        "objects"
+    }
+
+    fn class_names(&self) -> Vec<String> {
+        OBJECTS.iter().map(|a| a.name.to_owned()).collect()
+    }
+
+    fn templates(&self) -> Vec<String> {
+        ["{}", "the {}", "a picture of the {}"].map(str::to_owned).to_vec()
+    }
+
+    fn draw(&self, class_idx: usize, split: Split, rng: &mut Rng) -> Drawing {
+        let mut canvas = if rng.chance(0.3) {
+            (rng.pick(&PLACES).draw)(rng)
+        } else {
+            backgrounds::any(split, rng)
+        };
+        let size = rng.range(27.0, 44.0);
+        let centre = position(size, rng);
+        put(&mut canvas, &OBJECTS[class_idx], centre, size, 0.45, rng);
+        photograph(&mut canvas, rng);
+        Drawing { image: canvas.finish(), attributes: Vec::new() }
+    }
+
+    fn vague(&self) -> &'static [&'static str] {
+        &["an object", "a thing", "something"]
+    }
+}
+
+/// A centre for an object of this size, so that nearly all of it is in the picture.
+pub(crate) fn position(size: f32, rng: &mut Rng) -> (f32, f32) {
+    let slack = (SIZE - size).max(0.0) / 2.0 + 1.5;
+    let mut coordinate = || SIZE / 2.0 + rng.range(-slack, slack);
+    (coordinate(), coordinate())
+}
+
+/// Draws `artwork` turned by up to `turn` radians, perhaps mirrored, a little sheared and
+/// in slightly other colours.
+pub(crate) fn put(
+    canvas: &mut Canvas,
+    artwork: &Artwork,
+    (cx, cy): (f32, f32),
+    size: f32,
+    turn: f32,
+    rng: &mut Rng,
+) {
+    let sprite = recoloured(artwork.sprite(), rng);
+    let mirror = if rng.chance(0.4) { -1.0 } else { 1.0 };
+    let shear = rng.range(-0.12, 0.12);
+    let stretch = rng.range(0.9, 1.1);
+    let view = Transform::from_row(mirror * stretch, 0.0, shear, 1.0 / stretch, 0.0, 0.0)
+        .post_concat(placed(cx, cy, rng.range(-turn, turn)));
+    canvas.sprite_warped(&sprite, size, view, 1.0);
+}
+
+/// Occlusion, camera and light, each in some of the pictures.
+pub(crate) fn photograph(canvas: &mut Canvas, rng: &mut Rng) {
+    if rng.chance(0.25) {
+        canvas.occlude(rng.range(0.03, 0.12), rng);
+    }
+    if rng.chance(0.6) {
+        canvas.degrade(rng.range(0.1, 0.9), rng);
+    }
+}
+
+fn recoloured(sprite: &Pixmap, rng: &mut Rng) -> Pixmap {
+    let mut copy = sprite.clone();
+    let gain: [f32; 3] = std::array::from_fn(|_| rng.range(0.78, 1.18));
+    for rgba in copy.data_mut().chunks_exact_mut(4) {
+        let alpha = rgba[3];
+        for (channel, gain) in rgba.iter_mut().zip(gain) {
+            // Premultiplied colours never exceed alpha.
+            *channel = to_byte(f32::from(*channel) * gain).min(alpha);
+        }
+    }
+    copy
+}
