@@ -5,8 +5,8 @@ use std::f32::consts::{FRAC_PI_2, PI, TAU};
 use paint_data::Rng;
 
 use super::ground::{
-    along, anywhere, asphalt, beside, cover, covered, dashes, house, lay, road, roof, tree, trees,
-    vehicle,
+    along, anywhere, asphalt, beside, cover, covered, dashes, house, is_outside, lay, road, roof,
+    tree, trees, vehicle,
 };
 use super::noise::Noise;
 use super::pen::{Point, smooth};
@@ -700,23 +700,10 @@ fn harbor(land: &Land, rng: &mut Rng) -> Canvas {
         canvas.line(along(angle, -40.0, o), along(angle, 40.0, o), 1.6, pier);
         for slot in -11..=11 {
             for side in [-1.0, 1.0] {
-                if rng.chance(0.8) {
-                    let at = along(
-                        angle,
-                        3.3 * slot as f32 + rng.range(-0.3, 0.3),
-                        o + side * 3.9,
-                    );
-                    let hull = jitter([232, 234, 236], 14.0, rng);
-                    canvas.ellipse(
-                        at.0,
-                        at.1,
-                        rng.range(2.0, 3.1),
-                        1.15,
-                        angle + FRAC_PI_2,
-                        hull,
-                    );
-                    let dark = mix(hull, [40, 60, 90], 0.6);
-                    canvas.ellipse(at.0, at.1, 1.0, 0.5, angle + FRAC_PI_2, dark);
+                let d = 3.3 * slot as f32 + rng.range(-0.3, 0.3);
+                let at = along(angle, d, o + side * 3.9);
+                if rng.chance(0.8) && !is_outside(at, 3.0) {
+                    moored_boat(&mut canvas, at, angle + FRAC_PI_2, rng);
                 }
             }
         }
@@ -730,6 +717,12 @@ fn harbor(land: &Land, rng: &mut Rng) -> Canvas {
         );
     }
     canvas
+}
+
+fn moored_boat(canvas: &mut Canvas, (x, y): Point, angle: f32, rng: &mut Rng) {
+    let hull = jitter([232, 234, 236], 14.0, rng);
+    canvas.ellipse(x, y, rng.range(2.0, 3.1), 1.15, angle, hull);
+    canvas.ellipse(x, y, 1.0, 0.5, angle, mix(hull, [40, 60, 90], 0.6));
 }
 
 fn bridge(land: &Land, rng: &mut Rng) -> Canvas {
@@ -1189,6 +1182,9 @@ fn parking_lot(land: &Land, rng: &mut Rng) -> Canvas {
         let o = shift + pitch * row as f32;
         for slot in -11..=11 {
             let d = bay * slot as f32;
+            if is_outside(along(angle, d, o), 8.0) {
+                continue;
+            }
             canvas.line(
                 along(angle, d + bay / 2.0, o - 5.0),
                 along(angle, d + bay / 2.0, o + 5.0),
@@ -1246,6 +1242,9 @@ fn solar(land: &Land, rng: &mut Rng) -> Canvas {
         let o = pitch * row as f32;
         for block in -3..=3 {
             let at = along(angle, gap * block as f32, o);
+            if is_outside(at, 0.6 * gap) {
+                continue;
+            }
             canvas.rotated_rect(at.0, at.1, gap - 2.0, pitch * thick, angle, cell);
             canvas.rotated_rect(at.0, at.1, gap - 2.0, 0.5, angle, [130, 146, 190]);
             for k in -2..=2 {

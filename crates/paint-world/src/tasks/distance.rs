@@ -419,3 +419,19 @@ fn light(canvas: &mut Canvas, place: Place, rng: &mut Rng) {
     }
     canvas.degrade(rng.range(0.1, 0.6), rng);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_road_runs_from_its_vanishing_point_to_the_lower_edge() {
+        let road = Road {
+            vanishing: (20.0, 18.0),
+            half_width: 30.0,
+        };
+        assert_eq!(road.at(-1.0, 0.0), (20.0, 18.0));
+        assert_eq!(road.at(1.0, 1.0), (54.0, 48.0));
+        assert_eq!(road.at(0.0, 0.5), (22.0, 33.0));
+    }
+}

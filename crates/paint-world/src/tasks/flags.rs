@@ -584,3 +584,31 @@ fn look_up(picture: &Pixmap, u: f32, v: f32, behind: Colour, light: f32) -> [f32
     let clear = 1.0 - f32::from(rgba[3]) / 255.0;
     std::array::from_fn(|c| (f32::from(rgba[c]) * light).min(255.0) + clear * behind[c])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn country_codes_become_regional_indicators() {
+        assert_eq!(emoji("DE"), "🇩🇪");
+        for flag in &FLAGS {
+            assert!(sprite(&emoji(flag.code)).is_some(), "{}", flag.name);
+        }
+    }
+
+    #[test]
+    fn a_flat_cloth_unfolds_to_its_own_square() {
+        let cloth = Cloth {
+            middle: (24.0, 24.0),
+            half: (20.0, 12.0),
+            turn: 0.0,
+            shear: 0.0,
+            amplitude: 0.0,
+            waves: 1.0,
+            phase: 0.0,
+        };
+        assert_eq!(cloth.unfold(4.0, 36.0), (-1.0, 1.0, 0.0));
+        assert_eq!(cloth.unfold(24.0, 24.0), (0.0, 0.0, 0.0));
+    }
+}

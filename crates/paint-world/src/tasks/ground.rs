@@ -78,9 +78,15 @@ pub(super) fn house(
     angle: f32,
     roof: Colour,
 ) {
-    let (sin, cos) = angle.sin_cos();
+    if is_outside((x, y), width.max(height)) {
+        return;
+    }
     canvas.rotated_rect(x + 1.0, y + 1.0, width, height, angle, [40, 40, 42]);
     canvas.rotated_rect(x, y, width, height, angle, roof);
+    if height < 3.0 {
+        return; // Too small for its ridge to be seen.
+    }
+    let (sin, cos) = angle.sin_cos();
     let (dx, dy) = (-sin * height / 4.0, cos * height / 4.0);
     let shaded = mix(roof, [0, 0, 0], 0.28);
     canvas.rotated_rect(x + dx, y + dy, width, height / 2.0, angle, shaded);
@@ -125,6 +131,9 @@ pub(super) fn dashes(
         let along = |t: f32| (a.0 + (b.0 - a.0) * t, a.1 + (b.1 - a.1) * t);
         for i in 0..n as usize {
             let t = i as f32 / n;
+            if is_outside(along(t), 2.0 * length) {
+                continue;
+            }
             canvas.line(along(t), along(t + 0.5 / n), width, colour);
         }
     }
@@ -138,6 +147,9 @@ pub(super) fn asphalt(rng: &mut Rng) -> Colour {
 
 /// A vehicle of some colour.
 pub(super) fn vehicle(canvas: &mut Canvas, (x, y): Point, length: f32, angle: f32, rng: &mut Rng) {
+    if is_outside((x, y), length) {
+        return;
+    }
     const PAINTS: [Colour; 6] = [
         [236, 236, 236],
         [30, 30, 34],
@@ -156,6 +168,13 @@ pub(super) fn vehicle(canvas: &mut Canvas, (x, y): Point, length: f32, angle: f3
         angle,
         mix(body, [0, 0, 0], 0.45),
     );
+}
+
+/// Whether nothing of an object `size` pixels long with its middle at a point can be seen; rows of
+/// things are laid out beyond the picture's edges, and drawing what is cut off takes time.
+pub(super) fn is_outside((x, y): Point, size: f32) -> bool {
+    let seen = -size..SIZE + size;
+    !(seen.contains(&x) && seen.contains(&y))
 }
 
 /// A random point of the picture.

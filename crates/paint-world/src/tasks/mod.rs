@@ -108,6 +108,22 @@ mod tests {
     }
 
     #[test]
+    fn the_same_seed_draws_classes_differently() {
+        for domain in patching_domains() {
+            let draw = |class_idx| domain.draw(class_idx, Split::Train, &mut Rng::new(7)).image;
+            let images: BTreeSet<_> = (0..domain.class_names().len())
+                .map(|c| draw(c).into_raw())
+                .collect();
+            assert_eq!(
+                images.len(),
+                domain.class_names().len(),
+                "{}",
+                domain.name()
+            );
+        }
+    }
+
+    #[test]
     fn attributes_never_name_a_class() {
         for domain in patching_domains() {
             let names: Vec<String> = domain.class_names().iter().map(|n| words(n)).collect();

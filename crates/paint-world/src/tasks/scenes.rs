@@ -1,11 +1,12 @@
 //! `scenes`: indoor and outdoor places, in the manner of SUN397.
 
 use paint_data::Rng;
+use tiny_skia::Transform;
 
 use super::noise::Noise;
 use super::pen::Point;
 use super::{owned, two_of};
-use crate::canvas::{Canvas, SIZE};
+use crate::canvas::{Canvas, SIZE, placed};
 use crate::colour::{Colour, any, jitter, mix};
 use crate::domain::{Domain, Drawing, Split};
 use crate::sprites::sprite;
@@ -83,17 +84,17 @@ const SCENES: [Scene; 24] = [
     Scene {
         name: "desert",
         paint: desert,
-        looks: &["yellow dunes under the sky", "bare sand with a cactus"],
+        looks: &["yellow dunes under the sky", "waves of bare sand"],
     },
     Scene {
         name: "night sky",
         paint: night_sky,
-        looks: &["stars on dark blue", "a moon above a dark hill"],
+        looks: &["stars on dark blue", "tiny bright dots above a dark hill"],
     },
     Scene {
         name: "snowfield",
         paint: snowfield,
-        looks: &["white ground with firs", "a white plain under a pale sky"],
+        looks: &["bright ground under a pale sky", "gentle white slopes"],
     },
     Scene {
         name: "forest path",
@@ -124,17 +125,17 @@ const SCENES: [Scene; 24] = [
     Scene {
         name: "garden",
         paint: garden,
-        looks: &["flowers behind a fence", "rows of blossoms on green"],
+        looks: &["flowers before a hedge", "rows of blossoms on green"],
     },
     Scene {
         name: "farm",
         paint: farm,
-        looks: &["a red barn with animals", "furrows beside a barn"],
+        looks: &["a red barn on a green field", "furrows beside a barn"],
     },
     Scene {
         name: "harbor",
         paint: harbor,
-        looks: &["boats at a quay", "masts and cranes above water"],
+        looks: &["boats at a quay", "masts and a crane above water"],
     },
     Scene {
         name: "city street",
@@ -170,7 +171,7 @@ const SCENES: [Scene; 24] = [
     Scene {
         name: "bedroom",
         paint: bedroom,
-        looks: &["a bed with a pillow", "a blanket beside a lamp"],
+        looks: &["a bed with a pillow", "a coloured blanket over a low bed"],
     },
     Scene {
         name: "kitchen",
@@ -185,7 +186,7 @@ const SCENES: [Scene; 24] = [
     Scene {
         name: "classroom",
         paint: classroom,
-        looks: &["a dark board with chalk lines", "desks before a board"],
+        looks: &["a dark board on the wall", "desks before a board"],
     },
     Scene {
         name: "office",
@@ -247,12 +248,37 @@ impl Domain for Scenes {
         if rng.chance(0.5) {
             mirror(&mut canvas);
         }
+        canvas.warp(closer(rng));
+        if rng.chance(0.3) {
+            passer_by(&mut canvas, split, rng);
+        }
+        let warmth = rng.range(-0.14, 0.14);
+        canvas.tint([1.0 + warmth, 1.0, 1.0 - warmth]);
         canvas.degrade(rng.range(0.1, 0.7), rng);
         Drawing {
             image: canvas.finish(),
             attributes: two_of(scene.looks, rng),
         }
     }
+}
+
+/// Somebody or something that may be anywhere, close to the camera.
+fn passer_by(canvas: &mut Canvas, split: Split, rng: &mut Rng) {
+    const ANYBODY: [&str; 9] = ["🧍", "🚶", "🐕", "👫", "🎒", "🐈", "🧑", "☂", "🧳"];
+    let anybody = split.pool(&ANYBODY, 6);
+    let at = (rng.range(2.0, SIZE - 2.0), rng.range(40.0, 56.0));
+    prop(canvas, anybody, at, rng.range(14.0, 30.0), rng);
+}
+
+/// Where the photographer stands: a step nearer, a little to one side, not quite level.
+fn closer(rng: &mut Rng) -> Transform {
+    let zoom = rng.range(1.02, 1.6);
+    let slack = 0.5 * (zoom - 1.0) * SIZE;
+    let shift = |rng: &mut Rng| SIZE / 2.0 + rng.range(-slack, slack);
+    let (x, y) = (shift(rng), shift(rng));
+    placed(x, y, rng.range(-0.05, 0.05))
+        .pre_scale(zoom, zoom)
+        .pre_translate(-SIZE / 2.0, -SIZE / 2.0)
 }
 
 fn mirror(canvas: &mut Canvas) {
@@ -262,9 +288,8 @@ fn mirror(canvas: &mut Canvas) {
 
 /// One of `emoji`, standing with its feet at (x, y), `size` pixels tall.
 fn prop(canvas: &mut Canvas, emoji: &[&str], (x, y): Point, size: f32, rng: &mut Rng) {
-    if let Some(picture) = sprite(emoji[rng.below(emoji.len())]) {
-        canvas.sprite(picture, x, y - size / 2.0, size, rng.range(-0.05, 0.05));
-    }
+    let picture = sprite(emoji[rng.below(emoji.len())]).expect("Twemoji has every prop");
+    canvas.sprite(picture, x, y - size / 2.0, size, rng.range(-0.05, 0.05));
 }
 
 /// The sky down to `horizon`, with clouds.
@@ -328,7 +353,7 @@ fn beach(mood: &Mood, rng: &mut Rng) -> Canvas {
     let x = rng.range(5.0, 43.0);
     prop(
         &mut canvas,
-        &["⛱️", "🌴", "🏖️", "🐚", "🏐"],
+        &["⛱", "🌴", "🏖", "🐚", "🏐"],
         (x, rng.range(38.0, 46.0)),
         rng.range(12.0, 22.0),
         rng,
@@ -617,7 +642,7 @@ fn snowfield(mood: &Mood, rng: &mut Rng) -> Canvas {
         let x = rng.range(8.0, 40.0);
         prop(
             &mut canvas,
-            &["⛄", "☃️", "🐧", "🎿", "🛷"],
+            &["⛄", "☃", "🐧", "🎿", "🛷"],
             (x, rng.range(40.0, 46.0)),
             rng.range(9.0, 16.0),
             rng,
@@ -771,7 +796,7 @@ fn cave(mood: &Mood, rng: &mut Rng) -> Canvas {
     for i in 0..12 {
         let x = 4.0 * i as f32 + rng.range(0.0, 4.0);
         let (half, length) = (rng.range(1.2, 2.6), rng.range(4.0, 14.0));
-        let tone = mix(rock, [0, 0, 0], rng.range(0.2, 0.6));
+        let tone = mix(rock, [200, 180, 160], rng.range(0.05, 0.35));
         canvas.polygon(&[(x - half, 0.0), (x, length), (x + half, 0.0)], tone);
         if rng.chance(0.5) {
             canvas.polygon(
@@ -1343,7 +1368,7 @@ fn airport(mood: &Mood, rng: &mut Rng) -> Canvas {
     if rng.chance(0.4) {
         prop(
             &mut canvas,
-            &["✈️", "🛫", "🛬"],
+            &["✈", "🛫", "🛬"],
             (rng.range(8.0, 32.0), rng.range(9.0, 14.0)),
             rng.range(6.0, 9.0),
             rng,
@@ -1647,7 +1672,7 @@ fn office(mood: &Mood, rng: &mut Rng) -> Canvas {
     if rng.chance(0.5) {
         prop(
             &mut canvas,
-            &["☕", "📁", "🪴", "📞", "🗂️"],
+            &["☕", "📁", "🪴", "📞", "🗂"],
             (rng.range(20.0, 28.0), y),
             rng.range(6.0, 8.0),
             rng,
@@ -1703,7 +1728,7 @@ fn restaurant(mood: &Mood, rng: &mut Rng) -> Canvas {
         canvas.ellipse(x, y, wide, 2.6, 0.0, cloth);
         prop(
             &mut canvas,
-            &["🍕", "🍝", "🍷", "🍽️", "🥗", "🍔"],
+            &["🍕", "🍝", "🍷", "🍽", "🥗", "🍔"],
             (x, y + 1.5),
             rng.range(5.5, 8.0),
             rng,
@@ -1773,7 +1798,7 @@ fn supermarket(mood: &Mood, rng: &mut Rng) -> Canvas {
     if rng.chance(0.5) {
         prop(
             &mut canvas,
-            &["🛒", "🛒", "🧺", "🛍️"],
+            &["🛒", "🛒", "🧺", "🛍"],
             (rng.range(18.0, 30.0), rng.range(40.0, 46.0)),
             rng.range(9.0, 14.0),
             rng,

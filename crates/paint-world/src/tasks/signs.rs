@@ -1,6 +1,6 @@
 //! `signs`: traffic signs on their posts, in the manner of GTSRB.
 
-use std::f32::consts::{PI, TAU};
+use std::f32::consts::{FRAC_1_SQRT_2, PI, TAU};
 
 use paint_data::Rng;
 
@@ -707,7 +707,13 @@ fn arrow_up(pen: &mut Pen, ink: &Ink) {
 
 fn arrow_down_right(pen: &mut Pen, ink: &Ink) {
     pen.line(&[(-0.45, -0.45), (0.18, 0.18)], 0.24, ink.white);
-    arrow_head(pen, (0.52, 0.52), (0.7071, 0.7071), 0.5, ink.white);
+    arrow_head(
+        pen,
+        (0.52, 0.52),
+        (FRAC_1_SQRT_2, FRAC_1_SQRT_2),
+        0.5,
+        ink.white,
+    );
 }
 
 fn circling(pen: &mut Pen, ink: &Ink) {

@@ -95,7 +95,7 @@ const TEXTURES: [Texture; 22] = [
     Texture {
         name: "marbled",
         pattern: marbled,
-        repeats: (1.2, 2.4),
+        repeats: (2.2, 4.2),
         looks: &[
             "thin dark veins in stone",
             "soft clouds with fine veins",
@@ -135,7 +135,7 @@ const TEXTURES: [Texture; 22] = [
     Texture {
         name: "scaly",
         pattern: scaly,
-        repeats: (4.0, 7.0),
+        repeats: (3.0, 5.5),
         looks: &[
             "overlapping rounded plates",
             "rows of half discs",
@@ -145,7 +145,7 @@ const TEXTURES: [Texture; 22] = [
     Texture {
         name: "swirly",
         pattern: swirly,
-        repeats: (1.0, 2.0),
+        repeats: (1.3, 2.3),
         looks: &[
             "flowing curved bands",
             "winding contours",
@@ -175,7 +175,7 @@ const TEXTURES: [Texture; 22] = [
     Texture {
         name: "braided",
         pattern: braided,
-        repeats: (1.5, 3.0),
+        repeats: (1.5, 2.6),
         looks: &[
             "strands twisted around each other",
             "plaited ropes",
@@ -514,16 +514,21 @@ fn wrinkled(u: f32, v: f32, s: &Surface) -> f32 {
 fn braided(u: f32, v: f32, s: &Surface) -> f32 {
     let column = u.floor();
     let x = u - column - 0.5;
-    let phase = v * (1.6 + s.a) + 3.7 * column * s.b;
-    let mut tone = 0.0;
-    let mut top = f32::MIN;
+    let phase = v * (0.7 + 0.5 * s.a) + 3.7 * column * s.b;
+    let (mut tone, mut top) = (0.0, f32::MIN);
     for strand in 0..3 {
         let angle = (phase + strand as f32 / 3.0) * TAU;
-        let across = (x - 0.27 * angle.sin()).abs() / 0.19;
-        let depth = (2.0 * angle).sin();
-        if across < 1.0 && depth > top {
-            top = depth;
-            tone = (1.0 - across * across).sqrt() * (0.75 + 0.25 * depth);
+        let across = (x - 0.26 * angle.sin()).abs() / 0.2;
+        // A strand that crosses lies above those that turn at the braid's edge.
+        let height = (2.0 * angle).cos() * angle.cos();
+        if across < 1.0 && height > top {
+            top = height;
+            let round = (1.0 - across * across).sqrt();
+            tone = if across > 0.82 {
+                0.15
+            } else {
+                round * (0.55 + 0.22 * strand as f32)
+            };
         }
     }
     tone
@@ -599,4 +604,32 @@ fn spiralled(u: f32, v: f32, s: &Surface) -> f32 {
     let arms = 1.0 + (2.0 * s.b).floor();
     let turn = if s.a < 0.5 { 1.0 } else { -1.0 };
     within(to_integer(0.9 * radius + turn * arms * angle), 0.25)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regular_patterns_have_their_colours_where_they_should() {
+        let s = Surface {
+            noise: Noise::new(&mut Rng::new(1)),
+            a: 0.5,
+            b: 0.0,
+        };
+        assert_eq!([striped(3.0, 0.2, &s), striped(3.5, 0.2, &s)], [1.0, 0.0]);
+        assert_eq!(
+            [chequered(0.5, 0.5, &s), chequered(1.5, 0.5, &s)],
+            [1.0, 0.0]
+        );
+        assert_eq!([gridded(2.0, 0.5, &s), gridded(2.5, 0.5, &s)], [1.0, 0.0]);
+        assert_eq!(
+            [polka_dotted(0.0, 2.0, &s), polka_dotted(0.5, 2.0, &s)],
+            [1.0, 0.0]
+        );
+        assert_eq!(
+            [honeycombed(0.0, 0.0, &s), honeycombed(0.5, 0.0, &s)],
+            [0.0, 1.0]
+        );
+    }
 }
