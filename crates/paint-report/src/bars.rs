@@ -54,7 +54,7 @@ pub fn accuracy_bars(rows: &[Rq1Row]) -> Result<Figure> {
             (bar("bar-patched"), "patched".to_owned()),
             (bar("bar-fine-tuned"), "fine-tuned".to_owned()),
         ],
-        caption: "Accuracy on every patching task, test images, with 95 % intervals; right, what patching gained in points."
+        caption: "Accuracy on every patching task, test images, with 95\u{a0}% intervals; right, what patching gained in points."
             .to_owned(),
     })
 }

@@ -35,10 +35,10 @@ impl Figure {
             .iter()
             .map(|(swatch, name)| format!("<li>{swatch}<span>{}</span></li>", escape(name)))
             .collect();
+        let caption = escape(&self.caption);
+        let svg = &self.svg;
         format!(
-            "<figure>\n{}<ul class=\"legend\">{items}</ul>\n<figcaption>{}</figcaption>\n</figure>\n",
-            self.svg,
-            escape(&self.caption)
+            "<figure>\n<ul class=\"legend\">{items}</ul>\n{svg}<figcaption>{caption}</figcaption>\n</figure>\n"
         )
     }
 }

@@ -141,17 +141,20 @@ fn verdict(verdict: &Verdict) -> String {
         .measures
         .iter()
         .map(|(name, measure)| {
-            let (label, value, interval) = printed(name, measure);
+            let shown = printed(name, measure);
             format!(
-                "<div><dt>{}</dt><dd><b>{value}</b> <span class=\"ci\">{interval}</span> <span class=\"n\">n = {}</span></dd></div>\n",
-                escape(&label),
+                "<div><dt>{}</dt><dd><b>{}</b> {}</dd><dd class=\"ci\">{}, n = {}</dd></div>\n",
+                escape(&shown.label),
+                shown.value,
+                shown.unit,
+                shown.interval,
                 number::count(measure.n)
             )
         })
         .collect();
     format!(
         "<section class=\"verdict {class}\" aria-label=\"Verdict\">\n<p class=\"outcome\">Verdict: <b>{}</b></p>\n\
-         <dl class=\"measures\">\n{measures}</dl>\n<p class=\"note\">{} In brackets: 95 % intervals.</p>\n</section>\n",
+         <dl class=\"measures\">\n{measures}</dl>\n<p class=\"note\">{} In brackets: 95\u{a0}% intervals.</p>\n</section>\n",
         verdict.verdict,
         escape(verdict.rule())
     )

@@ -1,6 +1,9 @@
 use crate::page::{Block, Section};
 use crate::table::{Cell, Table};
-use crate::{Alpha, Curve, Error, Estimate, Result, Split, accuracy_bars, number, tradeoff_figure};
+use crate::{
+    Alpha, Curve, Error, Estimate, Result, Split, accuracy_bars, alpha_panels, number,
+    tradeoff_figure,
+};
 
 /// One patching task in the table of RQ1, all of it measured on test images.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,7 +122,8 @@ pub struct Rq1Findings {
     pub supported: String,
     /// The curves on validation images, from which alpha was chosen.
     pub validation_curves: Vec<Curve>,
-    /// The curves on test images; may be empty.
+    /// The curves on test images; may be empty, and then the figure shows those
+    /// on validation images and says so.
     pub test_curves: Vec<Curve>,
     /// How alpha was chosen.
     pub choice: AlphaChoice,
@@ -146,7 +150,7 @@ pub fn rq1_table(rows: &[Rq1Row], mean: &Rq1Row) -> Result<Table> {
             .map(|(name, _)| format!("{name}, change")),
     );
     let caption = "Accuracy on test images in per cent, and its change on the supported tasks in points; \
-                   in brackets 95 % intervals";
+                   in brackets 95\u{a0}% intervals";
     let mut table = Table::new(caption, columns, rows.iter().map(cells).collect());
     table.summary = Some(cells(mean));
     table.notes = rows
@@ -161,30 +165,28 @@ pub fn rq1_table(rows: &[Rq1Row], mean: &Rq1Row) -> Result<Table> {
 /// # Errors
 /// Refuses what [`rq1_table`] and [`tradeoff_figure`] refuse.
 pub fn rq1_sections(findings: &Rq1Findings) -> Result<Vec<Section>> {
-    let mut curves = Vec::new();
-    for (split, of_split) in [
-        (Split::Test, &findings.test_curves),
-        (Split::Validation, &findings.validation_curves),
-    ] {
-        if !of_split.is_empty() {
-            curves.push(Block::Figure(tradeoff_figure(
-                of_split,
-                &findings.supported,
-                split,
-            )?));
-        }
-    }
+    let (curves, split) = match findings.test_curves.is_empty() {
+        true => (&findings.validation_curves, Split::Validation),
+        false => (&findings.test_curves, Split::Test),
+    };
+    let curves = Block::Figure(tradeoff_figure(curves, &findings.supported, split)?);
     let bars = Block::Figure(accuracy_bars(&findings.rows)?);
     let table = Block::Table(rq1_table(&findings.rows, &findings.mean)?);
     Ok(vec![
         Section::new("Results by task", vec![table, bars]),
-        Section::new("From zero-shot to fine-tuned", curves),
-        Section::new("How α was chosen", choice_blocks(&findings.choice)),
+        Section::new("From zero-shot to fine-tuned", vec![curves]),
+        Section::new("How α was chosen", choice_blocks(findings)?),
         Section::new("Images left out", skipped_blocks(&findings.skipped)),
     ])
 }
 
-fn choice_blocks(choice: &AlphaChoice) -> Vec<Block> {
+fn choice_blocks(findings: &Rq1Findings) -> Result<Vec<Block>> {
+    let choice = &findings.choice;
+    let panels = alpha_panels(
+        &findings.validation_curves,
+        &findings.supported,
+        Split::Validation,
+    )?;
     let grid: Vec<String> = choice
         .grid
         .iter()
@@ -196,11 +198,16 @@ fn choice_blocks(choice: &AlphaChoice) -> Vec<Block> {
         .map(|(task, n)| vec![Cell::Text(task.clone()), count_cell(*n)])
         .collect();
     let columns = vec!["task".to_owned(), "validation images".to_owned()];
-    vec![
+    Ok(vec![
         Block::Paragraph(format!("{} Test images had no part in it.", choice.rule)),
         Block::Paragraph(format!("Values tried: {}.", grid.join(", "))),
-        Block::Table(Table::new("What the choice was made on", columns, rows)),
-    ]
+        Block::Figure(panels),
+        Block::Table(Table::new(
+            "Number of images that the choice was made on",
+            columns,
+            rows,
+        )),
+    ])
 }
 
 fn skipped_blocks(skipped: &[SkippedImages]) -> Vec<Block> {
@@ -294,38 +301,28 @@ fn same_supported(first: &Rq1Row, row: &Rq1Row) -> Result<()> {
     }
 }
 
+/// The mean over different images, whose numbers add up.
 fn mean_of_independent(estimates: &[Estimate]) -> Result<Estimate> {
-    combine(estimates, |distances| {
+    let n = estimates.iter().map(Estimate::n).sum();
+    combine(estimates, n, |distances| {
         distances.iter().map(|d| d * d).sum::<f64>().sqrt()
     })
 }
 
+/// The mean over the same images, which count once.
 fn mean_of_dependent(estimates: &[Estimate]) -> Result<Estimate> {
-    combine(estimates, |distances| distances.iter().sum())
+    let n = estimates.iter().map(Estimate::n).max().unwrap_or(0);
+    combine(estimates, n, |distances| distances.iter().sum())
 }
 
-fn combine(estimates: &[Estimate], total: fn(&[f64]) -> f64) -> Result<Estimate> {
+fn combine(estimates: &[Estimate], n: u64, total: fn(&[f64]) -> f64) -> Result<Estimate> {
     if estimates.is_empty() {
         return Err(Error::Empty);
     }
     let k = estimates.len() as f64;
     let mean = estimates.iter().map(Estimate::value).sum::<f64>() / k;
-    let below = total(
-        &estimates
-            .iter()
-            .map(|e| e.value() - e.low())
-            .collect::<Vec<_>>(),
-    ) / k;
-    let above = total(
-        &estimates
-            .iter()
-            .map(|e| e.high() - e.value())
-            .collect::<Vec<_>>(),
-    ) / k;
-    Estimate::new(
-        mean,
-        (mean - below).max(-1.0),
-        (mean + above).min(1.0),
-        estimates.iter().map(Estimate::n).sum(),
-    )
+    let below: Vec<f64> = estimates.iter().map(|e| e.value() - e.low()).collect();
+    let above: Vec<f64> = estimates.iter().map(|e| e.high() - e.value()).collect();
+    let (low, high) = (mean - total(&below) / k, mean + total(&above) / k);
+    Estimate::new(mean, low.max(-1.0), high.min(1.0), n)
 }

@@ -96,10 +96,8 @@ impl Table {
 
     /// The table as HTML that scrolls sideways where the page is narrow.
     pub(crate) fn to_html(&self) -> String {
-        let heading: String = self
-            .columns
-            .iter()
-            .map(|name| format!("<th scope=\"col\">{}</th>", escape(name)))
+        let heading: String = (0..self.columns.len())
+            .map(|column| self.html_heading(column))
             .collect();
         let body: String = self.rows.iter().map(|row| html_row(row)).collect();
         let foot = self.summary.as_ref().map_or(String::new(), |row| {
@@ -110,10 +108,25 @@ impl Table {
             .iter()
             .map(|note| format!("<p class=\"note\">{}</p>\n", escape(note)))
             .collect();
+        // The caption stands outside the table, or it would scroll away with it.
         let caption = escape(&self.caption);
         format!(
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table>\n\
-             <caption>{caption}</caption>\n<thead><tr>{heading}</tr></thead>\n<tbody>\n{body}</tbody>\n{foot}</table></div>\n{notes}"
+            "<div class=\"table\">\n<p class=\"caption\">{caption}</p>\n\
+             <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table>\n\
+             <thead><tr>{heading}</tr></thead>\n<tbody>\n{body}</tbody>\n{foot}</table></div>\n{notes}</div>\n"
+        )
+    }
+
+    fn html_heading(&self, column: usize) -> String {
+        let cell = self.rows.first().and_then(|row| row.get(column));
+        let class = if matches!(cell, Some(Cell::Number { .. })) {
+            " class=\"number\""
+        } else {
+            ""
+        };
+        format!(
+            "<th scope=\"col\"{class}>{}</th>",
+            escape(&self.columns[column])
         )
     }
 

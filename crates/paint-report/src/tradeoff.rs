@@ -68,15 +68,11 @@ pub fn tradeoff_figure(curves: &[Curve], supported: &str, split: Split) -> Resul
     let average = average(&curves);
     let mut out = String::new();
     draw_frame(&frame, supported, &mut out);
-    curves
-        .iter()
-        .enumerate()
-        .for_each(|(series, curve)| draw_curve(&frame, series, curve, &mut out));
+    let numbered = || curves.iter().enumerate();
+    numbered().for_each(|(series, curve)| draw_line(&frame, series, curve, &mut out));
     draw_average(&frame, &average, curves.len(), &mut out);
-    curves
-        .iter()
-        .enumerate()
-        .for_each(|(series, curve)| draw_chosen(&frame, series, curve, &mut out));
+    numbered().for_each(|(series, curve)| draw_points(&frame, series, curve, &mut out));
+    numbered().for_each(|(series, curve)| draw_chosen(&frame, series, curve, &mut out));
     let id = format!("tradeoff-{}", split_name(split));
     let title = format!(
         "Accuracy on {supported} against accuracy on each patching task, {} images",
@@ -105,7 +101,7 @@ fn caption(supported: &str, split: Split) -> String {
     )
 }
 
-fn in_order(curve: &Curve) -> Curve {
+pub(crate) fn in_order(curve: &Curve) -> Curve {
     let mut curve = curve.clone();
     curve
         .points
@@ -117,7 +113,7 @@ fn percent(estimate: &Estimate) -> f64 {
     estimate.value() * 100.0
 }
 
-fn near(a: Alpha, b: Alpha) -> bool {
+pub(crate) fn near(a: Alpha, b: Alpha) -> bool {
     (a.get() - b.get()).abs() < 1e-6
 }
 
@@ -163,21 +159,29 @@ fn draw_frame(frame: &Frame, supported: &str, out: &mut String) {
     );
 }
 
-fn draw_curve(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
-    let _ = writeln!(out, "<g class=\"series s{}\">", series % N_SERIES);
+fn draw_line(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
     let places: Vec<(f64, f64)> = curve
         .points
         .iter()
         .map(|point| frame.place(point))
         .collect();
-    let _ = writeln!(out, "<path class=\"line\" d=\"{}\"/>", path(&places));
-    for (point, (x, y)) in curve.points.iter().zip(places) {
-        let class = match point.alpha.get() {
-            0.0 => "zero-shot",
-            1.0 => "fine-tuned",
-            _ => "step",
+    let _ = writeln!(
+        out,
+        "<path class=\"series s{} line\" d=\"{}\"/>",
+        series % N_SERIES,
+        path(&places)
+    );
+}
+
+fn draw_points(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
+    let _ = writeln!(out, "<g class=\"series s{}\">", series % N_SERIES);
+    for point in &curve.points {
+        let (x, y) = frame.place(point);
+        let (class, radius) = match point.alpha.get() {
+            0.0 => ("zero-shot", 3.6),
+            1.0 => ("fine-tuned", 3.6),
+            _ => ("step", 1.8),
         };
-        let radius = if class == "step" { 2.0 } else { 3.6 };
         let _ = writeln!(
             out,
             "<circle class=\"{class}\" cx=\"{}\" cy=\"{}\" r=\"{radius}\"><title>{}</title></circle>",
@@ -257,7 +261,7 @@ fn titled(element: &str, tooltip: &str) -> String {
     format!("<g>{element}<title>{tooltip}</title></g>")
 }
 
-fn tooltip(task: &str, point: &CurvePoint) -> String {
+pub(crate) fn tooltip(task: &str, point: &CurvePoint) -> String {
     format!(
         "{}, α = {}: patching {} %, supported {} %",
         escape(task),
@@ -267,7 +271,7 @@ fn tooltip(task: &str, point: &CurvePoint) -> String {
     )
 }
 
-fn path(places: &[(f64, f64)]) -> String {
+pub(crate) fn path(places: &[(f64, f64)]) -> String {
     let places: Vec<String> = places
         .iter()
         .map(|&(x, y)| format!("{} {}", px(x), px(y)))
@@ -301,7 +305,7 @@ fn legend(curves: &[Curve], has_average: bool) -> Vec<(String, String)> {
         (neutral(&format!("{line}<circle class=\"fine-tuned\" cx=\"15\" cy=\"7\" r=\"4\"/>")), "fine-tuned, α = 1".to_owned()),
         (
             neutral("<path class=\"interval\" d=\"M4 7H26M15 0V14\"/><path class=\"mark\" d=\"M10.5 2.5H19.5V11.5H10.5Z\"/>"),
-            "chosen α (the task’s shape) with 95 % intervals".to_owned(),
+            "chosen α (the task’s shape) with 95\u{a0}% intervals".to_owned(),
         ),
     ]);
     items

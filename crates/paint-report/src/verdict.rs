@@ -132,18 +132,30 @@ impl Verdict {
     }
 }
 
-/// What a measure is called in print, and its value: ("mean gain …", "+31.2", "[+30.1, +32.3]").
-pub(crate) fn printed(name: &str, measure: &Measure) -> (String, String, String) {
-    let (label, print): (_, fn(f64) -> String) = match name {
-        "patch_gain_mean" => ("Mean gain on the patching tasks, points", number::signed),
-        "supported_change_mean" => ("Mean change on the supported tasks, points", number::signed),
-        "zero_shot_supported" => ("Zero-shot accuracy on the supported task, %", |v| {
+/// A measure as the page shows it.
+pub(crate) struct Printed {
+    pub(crate) label: String,
+    pub(crate) value: String,
+    pub(crate) unit: &'static str,
+    pub(crate) interval: String,
+}
+
+/// Measures without a name of their own here are shown under the one they have.
+pub(crate) fn printed(name: &str, measure: &Measure) -> Printed {
+    let (label, unit, print): (_, _, fn(f64) -> String) = match name {
+        "patch_gain_mean" => ("Mean gain, patching tasks", "points", number::signed),
+        "supported_change_mean" => ("Mean change, supported tasks", "points", number::signed),
+        "zero_shot_supported" => ("Supported accuracy, zero-shot", "%", |v| {
             number::fixed(v, 1)
         }),
-        other => (other, |v| number::fixed(v, 2)),
+        other => (other, "", |v| number::fixed(v, 2)),
     };
-    let interval = format!("[{}, {}]", print(measure.low), print(measure.high));
-    (label.replace('_', " "), print(measure.value), interval)
+    Printed {
+        label: label.replace('_', " "),
+        value: print(measure.value),
+        unit,
+        interval: format!("[{}, {}]", print(measure.low), print(measure.high)),
+    }
 }
 
 #[cfg(test)]
