@@ -219,13 +219,7 @@ mod tests {
             Cell::Text("c".to_owned()),
         ];
         let table = Table::new("", vec!["x".to_owned(), "y".to_owned()], vec![row]);
-        assert_eq!(
-            table.to_text(),
-            "x       y\n─────────\na b [2J c\n"
-                .replace("a b [2J c", "a b [2J  c")
-                .replace("x       y", "x        y")
-                .replace("─────────", "──────────")
-        );
+        assert_eq!(table.to_text(), "x        y\n──────────\na b [2J  c\n");
     }
 
     #[test]
