@@ -216,11 +216,9 @@ impl<'de> Deserialize<'de> for RawHeader {
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
                         map.next_value::<IgnoredAny>()?;
-                    } else if entries.contains_key(&name) {
+                    } else if entries.insert(name.clone(), map.next_value()?).is_some() {
                         let problem = format!("tensor {name} is listed twice");
                         return Err(serde::de::Error::custom(problem));
-                    } else {
-                        entries.insert(name, map.next_value()?);
                     }
                 }
                 Ok(RawHeader(entries))
@@ -280,8 +278,6 @@ fn parse(header: &[u8], data_start: u64, n_bytes: u64) -> Result<BTreeMap<String
 }
 
 fn expected_bytes(entry: &RawEntry) -> Option<u64> {
-    // A zero dimension makes an empty tensor; multiplying the others first could still overflow,
-    // which no honest writer produces.
     let n = entry
         .shape
         .iter()

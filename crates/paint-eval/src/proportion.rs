@@ -1,0 +1,158 @@
+//! Proportions with Wilson intervals, and their means.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// 97.5 % quantile of the normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// A share of images with its 95 % interval; all fractions in [0, 1].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proportion {
+    /// The share.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+    /// Number of images.
+    pub n: u64,
+}
+
+impl Proportion {
+    /// `n_correct` of `n` with the Wilson score interval (Wilson 1927).
+    ///
+    /// # Errors
+    /// [`Error::Empty`] if `n` is 0, [`Error::Count`] if `n_correct` exceeds it.
+    pub fn new(n_correct: u64, n: u64) -> Result<Self> {
+        if n == 0 {
+            return Err(Error::Empty { what: "images" });
+        }
+        if n_correct > n {
+            return Err(Error::Count { n_correct, n });
+        }
+        let (k, trials) = (n_correct as f64, n as f64);
+        let p = k / trials;
+        let denominator = 1.0 + Z * Z / trials;
+        let centre = (p + Z * Z / (2.0 * trials)) / denominator;
+        let spread = (p * (1.0 - p) / trials + Z * Z / (4.0 * trials * trials)).sqrt();
+        let half = Z * spread / denominator;
+        // At the ends the exact value is 0 or 1; rounding must not miss it.
+        let low = if n_correct == 0 {
+            0.0
+        } else {
+            (centre - half).max(0.0)
+        };
+        let high = if n_correct == n {
+            1.0
+        } else {
+            (centre + half).min(1.0)
+        };
+        Ok(Self {
+            value: p,
+            low,
+            high,
+            n,
+        })
+    }
+}
+
+/// Mean of independent proportions, each with the same weight, and its interval.
+///
+/// The interval recovers the variances from the parts' own intervals (MOVER; Zou & Donner 2008,
+/// "Construction of confidence limits about effect measures"): unlike a bootstrap it does not
+/// shrink to nothing where every image is right, and of one proportion it is that proportion's.
+/// `n` is the number of all images.
+///
+/// # Errors
+/// [`Error::Empty`] if there are none.
+pub fn mean_proportion(parts: &[Proportion]) -> Result<Proportion> {
+    if parts.is_empty() {
+        return Err(Error::Empty {
+            what: "proportions",
+        });
+    }
+    let k = parts.len() as f64;
+    let value = parts.iter().map(|part| part.value).sum::<f64>() / k;
+    let below = parts
+        .iter()
+        .map(|part| (part.value - part.low).powi(2))
+        .sum::<f64>()
+        .sqrt()
+        / k;
+    let above = parts
+        .iter()
+        .map(|part| (part.high - part.value).powi(2))
+        .sum::<f64>()
+        .sqrt()
+        / k;
+    let n = parts.iter().map(|part| part.n).sum();
+    Ok(Proportion {
+        value,
+        low: (value - below).max(0.0),
+        high: (value + above).min(1.0),
+        n,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(n_correct: u64, n: u64, low: f64, high: f64) {
+        let found = Proportion::new(n_correct, n).unwrap();
+        assert!((found.low - low).abs() < 5e-5, "{n_correct}/{n}: {found:?}");
+        assert!(
+            (found.high - high).abs() < 5e-5,
+            "{n_correct}/{n}: {found:?}"
+        );
+        assert_eq!((found.value, found.n), (n_correct as f64 / n as f64, n));
+    }
+
+    #[test]
+    fn wilson_matches_published_values() {
+        check(8, 10, 0.4902, 0.9433);
+        check(0, 10, 0.0, 0.2775);
+        check(10, 10, 0.7225, 1.0);
+        check(1, 1, 0.2065, 1.0);
+        check(0, 1, 0.0, 0.7935);
+        // Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I,
+        // method 3.
+        check(81, 263, 0.2553, 0.3662);
+        check(15, 148, 0.0624, 0.1605);
+        check(0, 20, 0.0, 0.1611);
+        check(1, 29, 0.0061, 0.1718);
+    }
+
+    #[test]
+    fn ends_are_exact() {
+        for n in [1, 3, 7, 49, 1000, 123_457] {
+            assert_eq!(Proportion::new(0, n).unwrap().low, 0.0);
+            assert_eq!(Proportion::new(n, n).unwrap().high, 1.0);
+        }
+    }
+
+    #[test]
+    fn impossible_counts_are_refused() {
+        assert!(matches!(Proportion::new(0, 0), Err(Error::Empty { .. })));
+        assert!(matches!(
+            Proportion::new(3, 2),
+            Err(Error::Count { n_correct: 3, n: 2 })
+        ));
+        assert!(matches!(mean_proportion(&[]), Err(Error::Empty { .. })));
+    }
+
+    #[test]
+    fn mean_of_one_is_itself_and_of_many_is_narrower() {
+        let one = Proportion::new(8, 10).unwrap();
+        let same = mean_proportion(&[one]).unwrap();
+        assert!((same.low - one.low).abs() < 1e-12 && (same.high - one.high).abs() < 1e-12);
+        let four = mean_proportion(&[one; 4]).unwrap();
+        assert!((four.value - 0.8).abs() < 1e-12);
+        assert!(((four.value - four.low) - (one.value - one.low) / 2.0).abs() < 1e-12);
+        assert!(((four.high - four.value) - (one.high - one.value) / 2.0).abs() < 1e-12);
+        assert_eq!(four.n, 40);
+        let perfect = mean_proportion(&[Proportion::new(10, 10).unwrap(); 2]).unwrap();
+        assert!(perfect.low < 0.85 && perfect.high == 1.0, "{perfect:?}");
+    }
+}
