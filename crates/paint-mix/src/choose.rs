@@ -197,7 +197,7 @@ fn reason(baseline: &Candidate, best: &Candidate, rule: Rule) -> String {
     );
     let change = -points(drop(baseline, best));
     let supported = match mean_supported(best) {
-        Some(supported) => format!("supported {:.1} % ({change:+.1} points)", points(supported)),
+        Some(supported) => format!("supported {:.1} % ({change:+.1} pt)", points(supported)),
         None => "no supported task".to_owned(),
     };
     match rule {
@@ -210,7 +210,7 @@ fn reason(baseline: &Candidate, best: &Candidate, rule: Rule) -> String {
         Rule::BestPatch { max_drop } => {
             let limit = points(max_drop);
             format!(
-                "highest patch accuracy with a supported drop of at most {limit} points: {patch}, {supported}"
+                "highest patch accuracy with a supported drop of at most {limit} pt: {patch}, {supported}"
             )
         }
     }
@@ -231,7 +231,7 @@ fn reason_for_zero(
                 .map(|other| drop(baseline, other))
                 .fold(f64::INFINITY, f64::min);
             format!(
-                "none of {n} candidates keeps the supported drop within {} points, the least is {:.1}",
+                "none of {n} candidates keeps the supported drop within {} pt, the least is {:.1} pt",
                 points(max_drop),
                 points(least)
             )

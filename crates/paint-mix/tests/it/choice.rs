@@ -42,7 +42,7 @@ fn best_mean_weighs_patch_and_mean_of_supported() {
         &rows,
         Rule::BestMean,
         0.5,
-        "highest mean accuracy 60.0 %: patch 60.0 % (from 20.0 %), supported 60.0 % (-10.0 points)",
+        "highest mean accuracy 60.0 %: patch 60.0 % (from 20.0 %), supported 60.0 % (-10.0 pt)",
     );
 }
 
@@ -59,7 +59,7 @@ fn best_patch_stays_within_the_drop() {
         &rows,
         ONE_POINT,
         0.4,
-        "at most 1 points: patch 60.0 % (from 20.0 %), supported 69.0 % (-1.0 points)",
+        "at most 1 pt: patch 60.0 % (from 20.0 %), supported 69.0 % (-1.0 pt)",
     );
     check(&rows, Rule::BestPatch { max_drop: 0.0 }, 0.3, "");
     check(&rows, Rule::BestPatch { max_drop: 1.0 }, 0.5, "");
@@ -106,7 +106,7 @@ fn zero_with_a_reason() {
         &rows,
         ONE_POINT,
         0.0,
-        "none of 2 candidates keeps the supported drop within 1 points, the least is 5.0",
+        "none of 2 candidates keeps the supported drop within 1 pt, the least is 5.0 pt",
     );
     let rows: [(f64, f64, &[f64]); 3] =
         [(0.0, 0.6, &[0.7]), (0.5, 0.6, &[0.7]), (1.0, 0.9, &[0.1])];

@@ -129,6 +129,17 @@ fn values_that_are_not_finite_in_every_dtype() {
 }
 
 #[test]
+fn a_copy_of_values_that_are_not_finite() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = save(dir.path(), "good", &[f32s("w", &[1], &[1.0])]);
+    let bad = save(dir.path(), "bad", &[f32s("w", &[1], &[f32::INFINITY])]);
+    for (zero_shot, fine_tuned, alpha) in [(&bad, &good, 0.0), (&good, &bad, 1.0)] {
+        let message = refused(zero_shot, fine_tuned, alpha, &Options::default());
+        assert!(message.contains("bad: NaN or infinite values in tensors (1): w: 1 of 1"));
+    }
+}
+
+#[test]
 fn results_that_overflow() {
     let dir = tempfile::tempdir().unwrap();
     let large = [f32s("ok", &[1], &[1.0]), f32s("w", &[3], &[1e5, 7e4, 6e4])];
