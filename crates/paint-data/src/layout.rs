@@ -64,7 +64,7 @@ impl Layout {
                 Self::in_repository(task, repository, ".")
             }
             TaskSource::Parquet(path) => Ok(Self::Whole(single_file(path)?)),
-            TaskSource::Folder(path) => in_folder(task, path),
+            TaskSource::Folder(path) => in_folder(path),
             TaskSource::Csv(path) => Self::in_csv(task, path),
         }
     }
@@ -103,6 +103,7 @@ impl Layout {
                 ));
             }
         }
+        check_disjoint(task, &splits)?;
         if splits.is_empty() {
             let what = format!("`{directory}/{{train,validation,test}}-*.parquet`");
             return Err(no_files(task, &repository, &what));
@@ -133,6 +134,26 @@ impl Layout {
             ),
         })
     }
+}
+
+/// Test images must not be trained on because two patterns meet.
+fn check_disjoint(task: &Task, splits: &BTreeMap<SplitName, Listing>) -> Result<()> {
+    let mut split_by_name = BTreeMap::new();
+    for (split, listing) in splits {
+        let Listing::Parquet { names, .. } = listing else {
+            continue;
+        };
+        for name in names {
+            if let Some(other) = split_by_name.insert(name, split) {
+                let message = format!("{name} is in both {other} and {split}; mend [files]");
+                return Err(Error::Split {
+                    task: task.name.clone(),
+                    message,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn no_files(task: &Task, repository: &Repository, pattern: &str) -> Error {
@@ -166,7 +187,7 @@ fn single_file(path: &Path) -> Result<Listing> {
     })
 }
 
-fn in_folder(task: &Task, root: &Path) -> Result<Layout> {
+fn in_folder(root: &Path) -> Result<Layout> {
     let mut splits = BTreeMap::new();
     for (name, split) in SPLIT_FOLDERS {
         let directory = root.join(name);
@@ -179,7 +200,6 @@ fn in_folder(task: &Task, root: &Path) -> Result<Layout> {
     if splits.is_empty() {
         return class_folders(root).map(Layout::Whole);
     }
-    tracing::debug!("task {}: {} has split folders", task.name, root.display());
     Ok(Layout::Splits(splits))
 }
 

@@ -285,31 +285,18 @@ impl ParquetFile {
     }
 }
 
+/// The bytes at `i`; nothing if the column is not binary.
 fn binary(array: &ArrayRef, i: usize) -> Option<ImageBytes> {
+    if array.is_null(i) && array.data_type().is_binary() {
+        return Some(Err("the image is null".to_owned()));
+    }
     let bytes = match array.data_type() {
-        DataType::Binary => array.as_binary::<i32>().value_or_null(i),
-        DataType::LargeBinary => array.as_binary::<i64>().value_or_null(i),
-        DataType::BinaryView => {
-            let array = array.as_binary_view();
-            array.is_valid(i).then(|| array.value(i))
-        }
+        DataType::Binary => array.as_binary::<i32>().value(i),
+        DataType::LargeBinary => array.as_binary::<i64>().value(i),
+        DataType::BinaryView => array.as_binary_view().value(i),
         _ => return None,
     };
-    Some(
-        bytes
-            .map(<[u8]>::to_vec)
-            .ok_or_else(|| "the image is null".to_owned()),
-    )
-}
-
-trait ValueOrNull {
-    fn value_or_null(&self, i: usize) -> Option<&[u8]>;
-}
-
-impl<O: arrow::array::OffsetSizeTrait> ValueOrNull for arrow::array::GenericBinaryArray<O> {
-    fn value_or_null(&self, i: usize) -> Option<&[u8]> {
-        self.is_valid(i).then(|| self.value(i))
-    }
+    Some(Ok(bytes.to_vec()))
 }
 
 /// Ascending rows as runs of consecutive ones.

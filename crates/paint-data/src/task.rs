@@ -59,7 +59,7 @@ pub enum TaskSource {
 }
 
 /// Names of the columns in a Parquet or CSV file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Columns {
     /// Image column, `image` by default; in a CSV the path's column, `path` by default.
@@ -68,16 +68,6 @@ pub struct Columns {
     pub label: Option<String>,
     /// Caption column; only for [`CaptionDataset`](crate::CaptionDataset).
     pub caption: Option<String>,
-}
-
-impl Default for Columns {
-    fn default() -> Self {
-        Self {
-            image: None,
-            label: None,
-            caption: None,
-        }
-    }
 }
 
 /// Files of each split, as patterns (`*`, `?`) relative to the dataset.
@@ -273,6 +263,10 @@ impl Task {
         if local && !self.files.is_empty() {
             let message = "[files] is only for `hub` and `parquet`; name splits by sub-folders \
                            `train`, `validation`, `test` or by a CSV column `split`";
+            return Err(Error::manifest(origin, message));
+        }
+        if local && self.columns.caption.is_some() {
+            let message = "columns.caption is only for `hub` and `parquet`";
             return Err(Error::manifest(origin, message));
         }
         if self.files.validation.is_some() && self.files.validation == self.files.train

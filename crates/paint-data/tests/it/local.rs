@@ -1,0 +1,277 @@
+//! Folders, CSVs, manifests and the Hub's directory layout.
+
+use std::path::Path;
+
+use paint_data::{Dataset, Hub, PixelTable, SkipPolicy, SplitName, Suite, Task};
+
+use crate::fixture::{Corner, check_error, nowhere, open, png, write_split};
+
+const TEMPLATES: &str = "templates = [\"a photo of a {}.\"]\n";
+
+fn load(dir: &Path, manifest: &str) -> paint_data::Result<Task> {
+    let path = dir.join("toy.toml");
+    std::fs::write(&path, format!("name = \"toy\"\n{TEMPLATES}{manifest}")).unwrap();
+    Task::load(&path)
+}
+
+fn put(path: &Path, id: u8) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, png(id)).unwrap();
+}
+
+fn first_bytes(dataset: &Dataset, cache: &Path) -> Vec<u8> {
+    let table = PixelTable::build(dataset, &Corner, cache, SkipPolicy::default(), &|_| ()).unwrap();
+    let mut out = vec![0; table.len() * 6];
+    table
+        .read(&(0..table.len()).collect::<Vec<_>>(), &mut out)
+        .unwrap();
+    out.chunks(6).map(|image| image[0]).collect()
+}
+
+#[test]
+fn a_folder_with_one_sub_folder_per_class() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..20 {
+        put(
+            &dir.path()
+                .join(format!("photos/{}/{i:02}.jpg", ["cat", "dog"][i % 2])),
+            i as u8,
+        );
+    }
+    put(&dir.path().join("photos/dog/.hidden"), 0);
+    std::fs::write(dir.path().join("photos/README"), "x").unwrap();
+    let task = load(dir.path(), "folder = \"photos\"").unwrap();
+    let sizes = [SplitName::Train, SplitName::Validation, SplitName::Test]
+        .map(|split| open(&task, split).unwrap().len());
+    assert_eq!(sizes, [15, 1, 4]);
+    let test = open(&task, SplitName::Test).unwrap();
+    assert_eq!(test.class_names(), ["cat", "dog"]);
+    let ids = first_bytes(&test, &dir.path().join("cache"));
+    assert!(
+        ids.iter()
+            .zip(test.labels())
+            .all(|(&id, &label)| u32::from(id % 2) == label)
+    );
+    // Names in another order than the alphabet's are honoured; unknown folders are not.
+    let named = load(
+        dir.path(),
+        "folder = \"photos\"\nclass_names = [\"dog\", \"cat\"]",
+    )
+    .unwrap();
+    let renamed = open(&named, SplitName::Test).unwrap();
+    assert!(
+        renamed
+            .labels()
+            .iter()
+            .zip(test.labels())
+            .all(|(a, b)| a + b == 1)
+    );
+    let unknown = load(dir.path(), "folder = \"photos\"\nclass_names = [\"cat\"]").unwrap();
+    check_error(open(&unknown, SplitName::Test), &["dog", "class_names"]);
+    // Changing a file changes the key.
+    put(&dir.path().join("photos/cat/00.jpg"), 99);
+    let changed = open(&task, SplitName::Train).unwrap().subset(15, 0);
+    assert_eq!(changed.len(), 15);
+}
+
+#[test]
+fn split_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    for (i, place) in ["train/b", "train/a", "val/a", "test/b", "test/a"]
+        .iter()
+        .enumerate()
+    {
+        put(&dir.path().join(format!("photos/{place}/x.png")), i as u8);
+    }
+    let task = load(dir.path(), "folder = \"photos\"").unwrap();
+    let ids = |split| {
+        let dataset = open(&task, split).unwrap();
+        (
+            dataset.labels().to_vec(),
+            first_bytes(&dataset, &dir.path().join("cache")),
+        )
+    };
+    assert_eq!(ids(SplitName::Train), (vec![0, 1], vec![1, 0]));
+    // `val` has no `b`, yet its `a` is still class 0 of two.
+    assert_eq!(ids(SplitName::Validation), (vec![0], vec![2]));
+    assert_eq!(ids(SplitName::Test), (vec![0, 1], vec![4, 3]));
+    std::fs::create_dir(dir.path().join("photos/train/empty")).unwrap();
+    check_error(open(&task, SplitName::Train), &["empty", "without images"]);
+    let flat = load(dir.path(), "folder = \"photos/train/a\"").unwrap();
+    check_error(open(&flat, SplitName::Train), &["no class folders"]);
+    let missing = load(dir.path(), "folder = \"nothing\"").unwrap();
+    check_error(
+        open(&missing, SplitName::Train),
+        &["cannot list", "nothing"],
+    );
+}
+
+#[test]
+fn a_csv_of_paths_and_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..10 {
+        put(&dir.path().join(format!("images/{i}.png")), i);
+    }
+    let csv = dir.path().join("list.csv");
+    let mut text = "\u{feff}label,path,split\r\n".to_owned();
+    for i in 0..10 {
+        let split = if i < 6 { "train" } else { "test" };
+        text += &format!("\"class, {}\",images/{i}.png,{split}\r\n", i % 2);
+    }
+    std::fs::write(&csv, &text).unwrap();
+    let task = load(dir.path(), "csv = \"list.csv\"").unwrap();
+    let test = open(&task, SplitName::Test).unwrap();
+    assert_eq!(
+        (test.labels(), test.class_names().len()),
+        (&[0, 1, 0, 1][..], 2)
+    );
+    assert_eq!(test.class_names()[1], "class, 1");
+    assert_eq!(first_bytes(&test, dir.path()), [6, 7, 8, 9]);
+    assert_eq!(open(&task, SplitName::Train).unwrap().len(), 5);
+    let check = |text: &str, words: &[&str]| {
+        std::fs::write(&csv, text).unwrap();
+        check_error(open(&task, SplitName::Train), &["list.csv"]);
+        check_error(open(&task, SplitName::Train), words);
+    };
+    check("", &["header"]);
+    check("path,label\n", &["no rows"]);
+    check("file,label\na,b\n", &["`path`", "the header is file,label"]);
+    check("path,label\na\n", &["row 0", "1 fields, the header 2"]);
+    check("path,label\na,b\nc,\n", &["row 1", "empty"]);
+    check(
+        "path,label,split\na,b,dev\n",
+        &["row 0", "`split`", "\"dev\""],
+    );
+    check("path,label\n\"a,b\n", &["line 2", "quote"]);
+    check(
+        "path,label\nnowhere.png,b\n",
+        &["nowhere.png", "cannot read"],
+    );
+    std::fs::write(&csv, b"path,label\n\xff,b\n").unwrap();
+    check_error(open(&task, SplitName::Train), &["list.csv", "cannot read"]);
+}
+
+#[test]
+fn bad_manifests_say_what_to_do() {
+    let check = |text: &str, words: &[&str]| {
+        check_error(Task::parse(text, "my.toml"), &["my.toml"]);
+        check_error(Task::parse(text, "my.toml"), words);
+    };
+    let good = format!("name = \"t\"\nhub = \"a/b\"\n{TEMPLATES}");
+    assert!(Task::parse(&good, "my.toml").is_ok());
+    check(&format!("{good}colour = 1"), &["unknown field `colour`"]);
+    check(
+        &format!("{good}[columns]\nimg = \"x\""),
+        &["unknown field `img`"],
+    );
+    check("hub = \"a/b\"", &["missing field `name`"]);
+    check("name = ", &["line 1"]);
+    check(
+        "name = \"t\"\nhub = \"a/b\"",
+        &["templates", "at least one"],
+    );
+    check(
+        "name = \"t\"\nhub = \"a/b\"\ntemplates = [\"a {}\", \"b\"]",
+        &["\"b\" has no `{}`"],
+    );
+    check(
+        &format!("{good}class_names = [\"x\", \"y\", \"x\"]"),
+        &["\"x\" is given twice"],
+    );
+    check(
+        &format!("{good}class_names = [\" \"]"),
+        &["a name is empty"],
+    );
+    check(
+        &format!("name = \"t\"\n{TEMPLATES}"),
+        &["exactly one of", "folder"],
+    );
+    check(&format!("{good}csv = \"x\""), &["exactly one of"]);
+    check(
+        &format!("name = \"t\"\nhub = \"../b\"\n{TEMPLATES}"),
+        &["\"../b\"", "org/name"],
+    );
+    check(
+        &format!("name = \"t/u\"\nhub = \"a/b\"\n{TEMPLATES}"),
+        &["without slashes"],
+    );
+    check(
+        &format!("name = \"t\"\nfolder = \"x\"\nconfig = \"y\"\n{TEMPLATES}"),
+        &["only for `hub`"],
+    );
+    check(
+        &format!("{good}[part]\ntrain = \"half\""),
+        &["part.train", "\"0.0..0.5\""],
+    );
+    for range in ["0.5..0.5", "0.6..0.5", "-0.1..1", "0..1.1", "NaN..1"] {
+        check(
+            &format!("{good}[part]\ntrain = \"{range}\""),
+            &["part.train"],
+        );
+    }
+    let folder = format!("name = \"t\"\nfolder = \"x\"\n{TEMPLATES}[files]\ntrain = \"y\"");
+    check(&folder, &["[files] is only for"]);
+    check_error(
+        Task::load(Path::new("/nonexistent/t.toml")),
+        &["/nonexistent/t.toml"],
+    );
+}
+
+#[test]
+fn suites() {
+    let good = "name = \"s\"\nsupported = [\"a\"]\npatching = [\"b\", \"./c.toml\"]";
+    let suite = Suite::parse(good, "s.toml").unwrap();
+    let path = |task: &str| Suite::task_path(Path::new("suites"), task);
+    assert_eq!(
+        path(&suite.patching[0]),
+        Path::new("suites/../tasks/b.toml")
+    );
+    assert_eq!(path(&suite.patching[1]), Path::new("suites/./c.toml"));
+    let check = |text: &str, words: &[&str]| check_error(Suite::parse(text, "s.toml"), words);
+    check(
+        &format!("{good}\nextra = 1"),
+        &["s.toml", "unknown field `extra`"],
+    );
+    check(
+        "name = \"s\"\nsupported = []\npatching = [\"b\"]",
+        &["supported", "at least one"],
+    );
+    check(
+        "name = \"s\"\nsupported = [\"b\"]\npatching = [\"b\"]",
+        &["\"b\" is named twice"],
+    );
+}
+
+#[test]
+fn the_hubs_directory_layout() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("datasets/org/name");
+    write_split(&data.join("data/test-00000-of-00001.parquet"), 4, 2);
+    write_split(&data.join("other/test-00000-of-00001.parquet"), 6, 2);
+    let hub = Hub::Directory(dir.path().to_owned());
+    let task = load(dir.path(), "hub = \"org/name\"").unwrap();
+    assert_eq!(
+        Dataset::open(&task, SplitName::Test, &hub, 0)
+            .unwrap()
+            .len(),
+        4
+    );
+    let task = load(dir.path(), "hub = \"org/name\"\nconfig = \"other\"").unwrap();
+    assert_eq!(
+        Dataset::open(&task, SplitName::Test, &hub, 0)
+            .unwrap()
+            .len(),
+        6
+    );
+    let task = load(dir.path(), "hub = \"org/name\"\nconfig = \"third\"").unwrap();
+    let result = Dataset::open(&task, SplitName::Test, &hub, 0);
+    check_error(
+        result,
+        &["third/", "data/test-00000-of-00001.parquet", "config"],
+    );
+    check_error(
+        open(&task, SplitName::Test),
+        &["org/name", "/nonexistent/datasets/org/name"],
+    );
+    assert_eq!(nowhere(), Hub::Directory("/nonexistent".into()));
+}

@@ -1,0 +1,109 @@
+//! Real datasets in Hub layout, where they are at hand.
+
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use paint_data::{Dataset, Hub, PixelTable, PixelTransform, SkipPolicy, SplitName, Suite, Task};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn manifest(name: &str) -> Task {
+    Task::load(&workspace().join(format!("data-manifests/tasks/{name}.toml"))).unwrap()
+}
+
+/// The mirror, if this machine has one.
+fn mirror() -> Option<Hub> {
+    let directory = workspace().join("../shared/hub");
+    if directory.join("datasets").is_dir() {
+        return Some(Hub::Directory(directory));
+    }
+    eprintln!("skipped: no datasets at {}", directory.display());
+    None
+}
+
+/// The mean colour.
+struct Mean;
+
+impl PixelTransform for Mean {
+    fn key(&self) -> String {
+        "mean".to_owned()
+    }
+    fn height(&self) -> usize {
+        1
+    }
+    fn width(&self) -> usize {
+        1
+    }
+    fn apply(&self, image: &RgbImage) -> Vec<u8> {
+        let n = u64::from(image.width() * image.height());
+        let sum = |c: usize| image.pixels().map(|p| u64::from(p.0[c])).sum::<u64>();
+        (0..3).map(|c| (sum(c) / n) as u8).collect()
+    }
+}
+
+#[test]
+fn the_manifests_are_valid() {
+    for (name, n_classes) in [("cifar10", 10), ("gtsrb", 43), ("mnist", 10)] {
+        let task = manifest(name);
+        assert_eq!(
+            (task.name.as_str(), task.class_names.len()),
+            (name, n_classes)
+        );
+    }
+    let directory = workspace().join("data-manifests/suites");
+    let suite = Suite::load(&directory.join("photos-small.toml")).unwrap();
+    for task in suite.supported.iter().chain(&suite.patching) {
+        Task::load(&Suite::task_path(&directory, task)).unwrap();
+    }
+}
+
+#[test]
+fn real_datasets_have_their_documented_sizes() {
+    let Some(hub) = mirror() else { return };
+    let sizes = [
+        ("cifar10", 45_000, 5_000, 10_000),
+        ("gtsrb", 6_408, 712, 1_760),
+        ("mnist", 7_200, 800, 2_000),
+    ];
+    for (name, train, validation, test) in sizes {
+        let task = manifest(name);
+        let open = |split| Dataset::open(&task, split, &hub, 0).unwrap();
+        assert_eq!(open(SplitName::Train).len(), train, "{name}");
+        assert_eq!(open(SplitName::Validation).len(), validation, "{name}");
+        assert_eq!(open(SplitName::Test).len(), test, "{name}");
+    }
+}
+
+#[test]
+fn real_images_decode() {
+    let Some(hub) = mirror() else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let mut task = manifest("mnist");
+    let mut check = |task: &Task, n: usize, mean: std::ops::Range<f64>| {
+        let dataset = Dataset::open(task, SplitName::Test, &hub, 0)
+            .unwrap()
+            .subset(n, 0);
+        let policy = SkipPolicy { max_rate: 0.0 };
+        let table = PixelTable::build(&dataset, &Mean, cache.path(), policy, &|_| ()).unwrap();
+        let mut out = vec![0; table.len() * 3];
+        table
+            .read(&(0..table.len()).collect::<Vec<_>>(), &mut out)
+            .unwrap();
+        let got = out.iter().map(|&v| f64::from(v)).sum::<f64>() / out.len() as f64;
+        assert!(mean.contains(&got), "{}: {got}", task.name);
+    };
+    // Known means of the pixels: MNIST 0.13, CIFAR-10 0.47 of 255.
+    check(&task, 500, 28.0..38.0);
+    check(&manifest("cifar10"), 500, 112.0..130.0);
+    check(&manifest("gtsrb"), 300, 50.0..120.0);
+    task = manifest("cifar10");
+    task.source = paint_data::TaskSource::Hub {
+        id: "photos/imagenet-sample-200".to_owned(),
+        config: None,
+        revision: None,
+    };
+    (task.name, task.class_names, task.columns.image) = ("photos".to_owned(), Vec::new(), None);
+    check(&task, 200, 80.0..150.0);
+}
