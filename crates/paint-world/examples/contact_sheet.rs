@@ -32,7 +32,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         write_line(&format!("{index}: {text}"))?;
         images.push(image);
     }
-    write_line(&format!("{:.0} images/s", n as f64 / start.elapsed().as_secs_f64()))?;
+    write_line(&format!(
+        "{:.0} images/s",
+        n as f64 / start.elapsed().as_secs_f64()
+    ))?;
     sheet(&images).save(path)?;
     Ok(())
 }
@@ -49,7 +52,9 @@ fn item(
     }
     let (image, label) = picture(what, split, index)?;
     let task = tasks().into_iter().find(|t| t.task.name == what);
-    let name = task.map(|t| t.task.class_names[label as usize].clone()).unwrap_or_default();
+    let name = task
+        .map(|t| t.task.class_names[label as usize].clone())
+        .unwrap_or_default();
     Ok((image, name))
 }
 

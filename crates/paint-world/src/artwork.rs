@@ -26,7 +26,9 @@ impl Artwork {
 /// Everything that pretraining shows, about 1,270 concepts; each name occurs once.
 pub(crate) static ALL: LazyLock<Vec<Artwork>> = LazyLock::new(|| {
     let line = |line: &'static str| {
-        let (emoji, name) = line.split_once('\t').expect("artwork.txt: EMOJI, tab, NAME");
+        let (emoji, name) = line
+            .split_once('\t')
+            .expect("artwork.txt: EMOJI, tab, NAME");
         Artwork { emoji, name }
     };
     include_str!("artwork.txt").lines().map(line).collect()
@@ -43,7 +45,10 @@ pub(crate) static SKETCHED: LazyLock<Vec<Artwork>> =
 /// The artworks with these names, one a line.
 fn named(names: &str) -> Vec<Artwork> {
     let by_name: BTreeMap<_, _> = ALL.iter().map(|a| (a.name, *a)).collect();
-    names.lines().map(|name| *by_name.get(name).expect("a name of artwork.txt")).collect()
+    names
+        .lines()
+        .map(|name| *by_name.get(name).expect("a name of artwork.txt"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -57,13 +62,17 @@ mod tests {
         assert!(ALL.len() > 1000, "{}", ALL.len());
         assert!(OBJECTS.len() >= 150, "{}", OBJECTS.len());
         assert!(SKETCHED.len() >= 90, "{}", SKETCHED.len());
-        let distinct = |list: &[Artwork]| list.iter().map(|a| a.name).collect::<BTreeSet<_>>().len();
+        let distinct =
+            |list: &[Artwork]| list.iter().map(|a| a.name).collect::<BTreeSet<_>>().len();
         for list in [&*ALL, &*OBJECTS, &*SKETCHED] {
             assert_eq!(distinct(list), list.len());
         }
         for artwork in ALL.iter() {
             let sprite = sprites::sprite(artwork.emoji);
-            assert!(sprite.is_some_and(|s| s.width() > 4 && s.height() > 4), "{artwork:?}");
+            assert!(
+                sprite.is_some_and(|s| s.width() > 4 && s.height() > 4),
+                "{artwork:?}"
+            );
         }
     }
 }

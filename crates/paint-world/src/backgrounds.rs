@@ -57,13 +57,20 @@ fn smooth(t: f32) -> f32 {
 /// Held-out splits add kinds that training does not have: rings, waves and facets.
 pub(crate) fn any(split: Split, rng: &mut Rng) -> Canvas {
     let a = colour::any(rng);
-    let b = if rng.chance(0.6) { colour::jitter(a, 60.0, rng) } else { colour::any(rng) };
+    let b = if rng.chance(0.6) {
+        colour::jitter(a, 60.0, rng)
+    } else {
+        colour::any(rng)
+    };
     of_colours(a, b, split, rng)
 }
 
 /// A background that stays close to one colour.
 pub(crate) fn near(colour: Colour, rng: &mut Rng) -> Canvas {
-    let (a, b) = (colour::jitter(colour, 12.0, rng), colour::jitter(colour, 22.0, rng));
+    let (a, b) = (
+        colour::jitter(colour, 12.0, rng),
+        colour::jitter(colour, 22.0, rng),
+    );
     match rng.below(3) {
         0 => Canvas::filled(a),
         1 => gradient(a, b, rng.range(0.0, 6.3)),
@@ -95,7 +102,11 @@ pub(crate) fn gradient(a: Colour, b: Colour, angle: f32) -> Canvas {
     let (sin, cos) = angle.sin_cos();
     let half = SIZE / 2.0;
     Canvas::from_fn(|x, y| {
-        mix(a, b, 0.5 + ((x - half) * cos + (y - half) * sin) / (1.2 * SIZE))
+        mix(
+            a,
+            b,
+            0.5 + ((x - half) * cos + (y - half) * sin) / (1.2 * SIZE),
+        )
     })
 }
 
@@ -128,21 +139,39 @@ pub(crate) fn checks(a: Colour, b: Colour, cell: f32, angle: f32) -> Canvas {
 /// A square wave of period 1 in [0, 1] whose edges are one pixel wide.
 fn soft_square(t: f32, period: f32) -> f32 {
     let phase = (t - t.floor()) * 2.0 - 1.0;
-    let distance = if phase.abs() > 0.5 { 1.0 - phase.abs() } else { phase.abs() };
+    let distance = if phase.abs() > 0.5 {
+        1.0 - phase.abs()
+    } else {
+        phase.abs()
+    };
     let edge = (distance * period / 2.0 + 0.5).clamp(0.0, 1.0);
     if phase < 0.0 { 1.0 - edge } else { edge }
 }
 
 /// Rings about a random point.
 fn rings(a: Colour, b: Colour, rng: &mut Rng) -> Canvas {
-    let (cx, cy, period) = (rng.range(0.0, SIZE), rng.range(0.0, SIZE), rng.range(4.0, 12.0));
+    let (cx, cy, period) = (
+        rng.range(0.0, SIZE),
+        rng.range(0.0, SIZE),
+        rng.range(4.0, 12.0),
+    );
     Canvas::from_fn(|x, y| mix(a, b, soft_square((x - cx).hypot(y - cy) / period, period)))
 }
 
 /// Wavy bands.
 fn waves(a: Colour, b: Colour, rng: &mut Rng) -> Canvas {
-    let (period, length, swing) = (rng.range(4.0, 12.0), rng.range(2.0, 6.0), rng.range(1.0, 5.0));
-    Canvas::from_fn(|x, y| mix(a, b, soft_square((y + swing * (x / length).sin()) / period, period)))
+    let (period, length, swing) = (
+        rng.range(4.0, 12.0),
+        rng.range(2.0, 6.0),
+        rng.range(1.0, 5.0),
+    );
+    Canvas::from_fn(|x, y| {
+        mix(
+            a,
+            b,
+            soft_square((y + swing * (x / length).sin()) / period, period),
+        )
+    })
 }
 
 /// Triangles in tones between two colours.
@@ -151,7 +180,11 @@ fn facets(a: Colour, b: Colour, rng: &mut Rng) -> Canvas {
     Canvas::from_fn(|x, y| {
         let (u, v) = (x / cell, y / cell);
         let upper = u.fract() > v.fract();
-        mix(a, b, noise.at(u.floor() * 2.0 + f32::from(u8::from(upper)), v.floor()))
+        mix(
+            a,
+            b,
+            noise.at(u.floor() * 2.0 + f32::from(u8::from(upper)), v.floor()),
+        )
     })
 }
 

@@ -71,7 +71,13 @@ impl Canvas {
 
     /// Fills `path`, moved by `transform`; `opacity` is in [0, 1].
     pub(crate) fn fill(&mut self, path: &Path, colour: Colour, opacity: f32, transform: Transform) {
-        self.pixmap.fill_path(path, &paint(colour, opacity), FillRule::Winding, transform, None);
+        self.pixmap.fill_path(
+            path,
+            &paint(colour, opacity),
+            FillRule::Winding,
+            transform,
+            None,
+        );
     }
 
     /// Strokes `path`, moved by `transform`, with a line of `width`.
@@ -82,7 +88,8 @@ impl Canvas {
             line_join: LineJoin::Round,
             ..Stroke::default()
         };
-        self.pixmap.stroke_path(path, &paint(colour, 1.0), &stroke, transform, None);
+        self.pixmap
+            .stroke_path(path, &paint(colour, 1.0), &stroke, transform, None);
     }
 
     /// A filled circle.
@@ -98,7 +105,15 @@ impl Canvas {
     }
 
     /// A filled ellipse with half axes `rx` and `ry`, turned by `angle`.
-    pub(crate) fn ellipse(&mut self, cx: f32, cy: f32, rx: f32, ry: f32, angle: f32, colour: Colour) {
+    pub(crate) fn ellipse(
+        &mut self,
+        cx: f32,
+        cy: f32,
+        rx: f32,
+        ry: f32,
+        angle: f32,
+        colour: Colour,
+    ) {
         let path = Rect::from_xywh(-rx, -ry, 2.0 * rx, 2.0 * ry).and_then(PathBuilder::from_oval);
         if let Some(path) = path {
             self.fill(&path, colour, 1.0, placed(cx, cy, angle));
@@ -107,7 +122,14 @@ impl Canvas {
 
     /// A filled axis-parallel rectangle with its upper left corner at (x, y).
     pub(crate) fn rect(&mut self, x: f32, y: f32, width: f32, height: f32, colour: Colour) {
-        self.rotated_rect(x + width / 2.0, y + height / 2.0, width, height, 0.0, colour);
+        self.rotated_rect(
+            x + width / 2.0,
+            y + height / 2.0,
+            width,
+            height,
+            0.0,
+            colour,
+        );
     }
 
     /// A filled rectangle with its centre at (cx, cy), turned by `angle`.
@@ -121,7 +143,12 @@ impl Canvas {
         colour: Colour,
     ) {
         if let Some(rect) = Rect::from_xywh(-width / 2.0, -height / 2.0, width, height) {
-            self.fill(&PathBuilder::from_rect(rect), colour, 1.0, placed(cx, cy, angle));
+            self.fill(
+                &PathBuilder::from_rect(rect),
+                colour,
+                1.0,
+                placed(cx, cy, angle),
+            );
         }
     }
 
@@ -176,10 +203,16 @@ impl Canvas {
             -(sprite.width() as f32) / 2.0,
             -(sprite.height() as f32) / 2.0,
         );
-        let transform = to_unit.post_scale(size / longer, size / longer).post_concat(transform);
-        let paint =
-            PixmapPaint { opacity, quality: FilterQuality::Bilinear, ..PixmapPaint::default() };
-        self.pixmap.draw_pixmap(0, 0, sprite.as_ref(), &paint, transform, None);
+        let transform = to_unit
+            .post_scale(size / longer, size / longer)
+            .post_concat(transform);
+        let paint = PixmapPaint {
+            opacity,
+            quality: FilterQuality::Bilinear,
+            ..PixmapPaint::default()
+        };
+        self.pixmap
+            .draw_pixmap(0, 0, sprite.as_ref(), &paint, transform, None);
     }
 
     /// Writes `text` with its middle at (cx, cy), its capitals about `height` pixels high,
@@ -216,10 +249,15 @@ impl Canvas {
     /// The whole image moved by `transform` (about the origin); what comes from outside
     /// repeats the edge.
     pub(crate) fn warp(&mut self, transform: Transform) {
-        let Some(back) = transform.invert() else { return };
+        let Some(back) = transform.invert() else {
+            return;
+        };
         let old = self.clone();
         self.map(|x, y, _| {
-            let (sx, sy) = (back.sx * x + back.kx * y + back.tx, back.ky * x + back.sy * y + back.ty);
+            let (sx, sy) = (
+                back.sx * x + back.kx * y + back.tx,
+                back.ky * x + back.sy * y + back.ty,
+            );
             old.sample(sx, sy)
         });
     }
@@ -317,7 +355,12 @@ impl Canvas {
 
     /// The finished picture.
     pub(crate) fn finish(&self) -> RgbImage {
-        let rgb = self.pixmap.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+        let rgb = self
+            .pixmap
+            .data()
+            .chunks_exact(4)
+            .flat_map(|p| [p[0], p[1], p[2]])
+            .collect();
         RgbImage::from_raw(SIDE, SIDE, rgb).expect("the canvas has SIDE x SIDE pixels")
     }
 }
@@ -333,7 +376,10 @@ fn halved(sprite: &Pixmap) -> Pixmap {
         let first = 2 * y * stride + 8 * x + i % 4;
         let right = if sprite.width() > 1 { 4 } else { 0 };
         let below = if sprite.height() > 1 { stride } else { 0 };
-        let sum = [0, right, below, below + right].iter().map(|d| u16::from(data[first + d])).sum::<u16>();
+        let sum = [0, right, below, below + right]
+            .iter()
+            .map(|d| u16::from(data[first + d]))
+            .sum::<u16>();
         *byte = ((sum + 2) / 4) as u8;
     }
     small
@@ -347,7 +393,13 @@ pub(crate) fn placed(cx: f32, cy: f32, angle: f32) -> Transform {
 
 /// Turn, scale and shear about the picture's middle by random amounts up to the given ones
 /// (radians, relative, relative), plus a shift of up to `shift` pixels.
-pub(crate) fn random_view(turn: f32, scale: f32, shear: f32, shift: f32, rng: &mut Rng) -> Transform {
+pub(crate) fn random_view(
+    turn: f32,
+    scale: f32,
+    shear: f32,
+    shift: f32,
+    rng: &mut Rng,
+) -> Transform {
     let zoom = 1.0 + rng.range(-scale, scale);
     Transform::from_translate(-SIZE / 2.0, -SIZE / 2.0)
         .post_concat(Transform::from_row(
@@ -376,7 +428,13 @@ pub(crate) fn regular(n: usize, cx: f32, cy: f32, radius: f32, angle: f32) -> Ve
 }
 
 /// The points of a star with `n` rays; `inner` is the inner radius.
-pub(crate) fn star(n: usize, (cx, cy): (f32, f32), outer: f32, inner: f32, angle: f32) -> Vec<(f32, f32)> {
+pub(crate) fn star(
+    n: usize,
+    (cx, cy): (f32, f32),
+    outer: f32,
+    inner: f32,
+    angle: f32,
+) -> Vec<(f32, f32)> {
     (0..2 * n)
         .map(|i| {
             let t = angle + std::f32::consts::PI * i as f32 / n as f32;
@@ -390,7 +448,11 @@ pub(crate) fn star(n: usize, (cx, cy): (f32, f32), outer: f32, inner: f32, angle
 pub(crate) fn polygon(points: &[(f32, f32)], closed: bool) -> Option<Path> {
     let mut builder = PathBuilder::new();
     for (i, &(x, y)) in points.iter().enumerate() {
-        if i == 0 { builder.move_to(x, y) } else { builder.line_to(x, y) }
+        if i == 0 {
+            builder.move_to(x, y)
+        } else {
+            builder.line_to(x, y)
+        }
     }
     if closed {
         builder.close();
@@ -410,9 +472,14 @@ pub(crate) fn text_path(text: &str, face: &FontRef<'static>, height: f32) -> Opt
     let scaled = face.as_scaled(scale(height));
     let (h, v) = (scaled.h_scale_factor(), scaled.v_scale_factor());
     for glyph in &glyphs {
-        let Some(outline) = face.outline(glyph.id) else { continue };
+        let Some(outline) = face.outline(glyph.id) else {
+            continue;
+        };
         let at = |p: ab_glyph::Point| {
-            (glyph.position.x - width / 2.0 + p.x * h, height / 2.0 - p.y * v)
+            (
+                glyph.position.x - width / 2.0 + p.x * h,
+                height / 2.0 - p.y * v,
+            )
         };
         add_outline(&mut builder, &outline.curves, at);
     }

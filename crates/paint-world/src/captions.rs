@@ -11,11 +11,11 @@ use crate::domain::{Domain, Split};
 use crate::english::{NUMBERS, plural, with_article};
 use crate::error::Result;
 use crate::fonts;
-use crate::objects::{photograph, position, put};
+use crate::objects::{photograph, position, put, stands_out};
 use crate::places::PLACES;
 use crate::recipe::Recipe;
 use crate::shapes::{Shape, named_background};
-use crate::sketches::{STYLES, Style, sketch};
+use crate::sketches::{Style, sketch};
 use crate::tasks::patching_domains;
 use crate::vocabulary::Vocabulary;
 
@@ -48,7 +48,11 @@ impl Corpus {
     /// If a share of the recipe is not a fraction, or names a domain that does not exist.
     pub fn new(recipe: Recipe, seed: u64) -> Result<Self> {
         recipe.check()?;
-        Ok(Self { recipe, seed, vocabulary: Vocabulary::new() })
+        Ok(Self {
+            recipe,
+            seed,
+            vocabulary: Vocabulary::new(),
+        })
     }
 
     /// Draws item `index`.
@@ -64,7 +68,10 @@ impl Corpus {
             6 => self.pair(rng),
             _ => return self.domain(rng),
         };
-        Captioned { image: canvas.finish(), caption }
+        Captioned {
+            image: canvas.finish(),
+            caption,
+        }
     }
 
     /// The items from `start` on.
@@ -73,7 +80,11 @@ impl Corpus {
     }
 
     fn artwork(&self, known: &'static [Artwork], rng: &mut Rng) -> &'static Artwork {
-        if rng.chance(self.recipe.known_objects) { rng.pick(known) } else { rng.pick(&ALL) }
+        if rng.chance(self.recipe.known_objects) {
+            rng.pick(known)
+        } else {
+            rng.pick(&ALL)
+        }
     }
 
     fn object(&self, rng: &mut Rng) -> (Canvas, String) {
@@ -81,7 +92,12 @@ impl Corpus {
         if rng.chance(0.08) {
             return far_or_near(artwork, rng);
         }
-        let (mut canvas, phrase) = self.ground(rng);
+        let (mut canvas, phrase) = loop {
+            let (canvas, phrase) = self.ground(rng);
+            if stands_out(artwork, &canvas) || rng.chance(0.05) {
+                break (canvas, phrase);
+            }
+        };
         let size = rng.range(26.0, 45.0);
         put(&mut canvas, artwork, position(size, rng), size, 0.45, rng);
         photograph(&mut canvas, rng);
@@ -92,7 +108,11 @@ impl Corpus {
     fn ground(&self, rng: &mut Rng) -> (Canvas, String) {
         if rng.chance(self.recipe.places) {
             let place = rng.pick(&PLACES);
-            let phrase = if rng.chance(0.75) { *rng.pick(place.phrases) } else { "" };
+            let phrase = if rng.chance(0.75) {
+                *rng.pick(place.phrases)
+            } else {
+                ""
+            };
             ((place.draw)(rng), phrase.to_owned())
         } else if rng.chance(0.2) {
             let (name, colour) = *rng.pick(&NAMED);
@@ -105,12 +125,7 @@ impl Corpus {
 
     fn sketch(&self, rng: &mut Rng) -> (Canvas, String) {
         let artwork = self.artwork(&SKETCHED, rng);
-        let style = loop {
-            let style = *rng.pick(&STYLES);
-            if style != Style::Negative {
-                break style;
-            }
-        };
+        let style = Style::pick(Split::Pretrain, rng);
         let canvas = sketch(artwork, style, rng);
         let noun = noun_phrase(artwork.name, rng);
         let caption = match rng.below(5) {
@@ -127,7 +142,10 @@ impl Corpus {
         let n = 1 + rng.below(10).min(rng.below(12));
         let (mut canvas, kind) = if rng.chance(0.4) {
             let shape = Shape::random(rng);
-            (shape.background(Split::Pretrain, rng), Counted::Shape(shape))
+            (
+                shape.background(Split::Pretrain, rng),
+                Counted::Shape(shape),
+            )
         } else {
             let artwork = loop {
                 let artwork = self.artwork(&OBJECTS, rng);
@@ -135,7 +153,10 @@ impl Corpus {
                     break artwork;
                 }
             };
-            (backgrounds::any(Split::Pretrain, rng), Counted::Object(artwork))
+            (
+                backgrounds::any(Split::Pretrain, rng),
+                Counted::Object(artwork),
+            )
         };
         for (centre, size) in spread(n, rng) {
             match kind {
@@ -144,10 +165,14 @@ impl Corpus {
             }
         }
         let (one, many) = match kind {
-            Counted::Shape(shape) => (shape.name(), format!("{}s", shape.name()).replace("crosss", "crosses")),
-            Counted::Object(artwork) => {
-                (artwork.name.to_owned(), plural(artwork.name).unwrap_or_default())
-            }
+            Counted::Shape(shape) => (
+                shape.name(),
+                format!("{}s", shape.name()).replace("crosss", "crosses"),
+            ),
+            Counted::Object(artwork) => (
+                artwork.name.to_owned(),
+                plural(artwork.name).unwrap_or_default(),
+            ),
         };
         if rng.chance(0.3) {
             canvas.degrade(rng.range(0.1, 0.6), rng);
@@ -174,7 +199,11 @@ impl Corpus {
             1 => "next to",
             _ => words,
         };
-        let place = if place.is_empty() || rng.chance(0.5) { String::new() } else { format!(" {place}") };
+        let place = if place.is_empty() || rng.chance(0.5) {
+            String::new()
+        } else {
+            format!(" {place}")
+        };
         (canvas, format!("{a} {join} {b}{place}"))
     }
 
@@ -190,9 +219,13 @@ impl Corpus {
         } else if share < vague + attributes && !drawing.attributes.is_empty() {
             described(domain, &drawing.attributes, rng)
         } else {
-            rng.pick(&domain.templates()).replace("{}", &names[class_idx])
+            rng.pick(&domain.templates())
+                .replace("{}", &names[class_idx])
         };
-        Captioned { image: drawing.image, caption }
+        Captioned {
+            image: drawing.image,
+            caption,
+        }
     }
 }
 
@@ -232,14 +265,18 @@ fn sentence(name: &str, place: &str, rng: &mut Rng) -> String {
         3 => format!("this is {noun}"),
         _ => noun,
     };
-    if place.is_empty() { picture } else { format!("{picture} {place}") }
+    if place.is_empty() {
+        picture
+    } else {
+        format!("{picture} {place}")
+    }
 }
 
 fn on_background(colour: &str, rng: &mut Rng) -> String {
     match rng.below(3) {
         0 => format!("on {colour}"),
-        1 => format!("in front of a {colour} wall"),
-        _ => format!("on a {colour} background"),
+        1 => format!("in front of {}", with_article(&format!("{colour} wall"))),
+        _ => format!("on {}", with_article(&format!("{colour} background"))),
     }
 }
 
@@ -251,16 +288,40 @@ fn far_or_near(artwork: &Artwork, rng: &mut Rng) -> (Canvas, String) {
     let (size, centre, caption) = match rng.below(6) {
         0 => {
             let size = rng.range(7.0, 12.0);
-            (size, position(size, rng), format!("a small {} in the distance", artwork.name))
+            (
+                size,
+                position(size, rng),
+                format!("a small {} in the distance", artwork.name),
+            )
         }
         1 => {
             let size = rng.range(7.0, 12.0);
-            (size, position(size, rng), format!("{noun} far away, in the distance"))
+            (
+                size,
+                position(size, rng),
+                format!("{noun} far away, in the distance"),
+            )
         }
-        2 => (rng.range(46.0, 58.0), (middle, middle), format!("{noun} nearby")),
-        3 => (rng.range(46.0, 58.0), (middle, middle), format!("a large {} close to me", artwork.name)),
-        4 => (22.0, (rng.range(7.0, 13.0), middle), format!("{noun} on the left side")),
-        _ => (22.0, (SIZE - rng.range(7.0, 13.0), middle), format!("{noun} on the right side")),
+        2 => (
+            rng.range(46.0, 58.0),
+            (middle, middle),
+            format!("{noun} nearby"),
+        ),
+        3 => (
+            rng.range(46.0, 58.0),
+            (middle, middle),
+            format!("a large {} close to me", artwork.name),
+        ),
+        4 => (
+            22.0,
+            (rng.range(7.0, 13.0), middle),
+            format!("{noun} on the left side"),
+        ),
+        _ => (
+            22.0,
+            (SIZE - rng.range(7.0, 13.0), middle),
+            format!("{noun} on the right side"),
+        ),
     };
     put(&mut canvas, artwork, centre, size, 0.3, rng);
     (canvas, caption)
@@ -329,14 +390,26 @@ fn spread(n: usize, rng: &mut Rng) -> Vec<((f32, f32), f32)> {
     let mut jitter = |room: f32| rng.range(-0.5, 0.5) * (room - size).max(0.0);
     let centre = |cell: usize| {
         let (column, row) = ((cell % columns) as f32, (cell / columns) as f32);
-        ((column + 0.5) * width + jitter(width), (row + 0.5) * height + jitter(height))
+        (
+            (column + 0.5) * width + jitter(width),
+            (row + 0.5) * height + jitter(height),
+        )
     };
-    cells.into_iter().take(n).map(centre).map(|c| (c, size)).collect()
+    cells
+        .into_iter()
+        .take(n)
+        .map(centre)
+        .map(|c| (c, size))
+        .collect()
 }
 
 fn counted(n: usize, one: &str, many: &str, rng: &mut Rng) -> String {
     let noun = if n == 1 { one } else { many };
-    let number = if rng.chance(0.3) { n.to_string() } else { NUMBERS[n].to_owned() };
+    let number = if rng.chance(0.3) {
+        n.to_string()
+    } else {
+        NUMBERS[n].to_owned()
+    };
     let verb = if n == 1 { "is" } else { "are" };
     match rng.below(8) {
         0 => format!("a picture of {number} {noun}"),
@@ -355,7 +428,10 @@ fn written(text: &str, rng: &mut Rng) -> (Canvas, String) {
         1 => format!("the word \"{text}\""),
         2 => format!("a sign that says {text}"),
         3 => format!("the text {text} in {ink_name}"),
-        4 => format!("the word {text} on a {ground_name} background"),
+        4 => format!(
+            "the word {text} on {}",
+            with_article(&format!("{ground_name} background"))
+        ),
         5 => format!("{text} in {ink_name} letters"),
         6 => format!("it says {text}"),
         7 => format!("the word {text}"),
@@ -374,10 +450,17 @@ fn number(rng: &mut Rng) -> (Canvas, String) {
     };
     let figures = n.to_string();
     let (ink, ground, canvas) = writing(&figures, rng);
-    let called = if rng.chance(0.6) { NUMBERS.get(n).map_or(figures.clone(), |w| (*w).to_owned()) } else { figures };
+    let called = if rng.chance(0.6) {
+        NUMBERS.get(n).map_or(figures.clone(), |w| (*w).to_owned())
+    } else {
+        figures
+    };
     let caption = match rng.below(6) {
         0 => format!("the number {called} written in {ink}"),
-        1 => format!("the number {called} on a {ground} background"),
+        1 => format!(
+            "the number {called} on {}",
+            with_article(&format!("{ground} background"))
+        ),
         2 => format!("it says {called}"),
         3 if n < 10 => format!("the digit {called}"),
         _ => format!("the number {called}"),
@@ -399,7 +482,12 @@ fn writing(text: &str, rng: &mut Rng) -> (&'static str, &'static str, Canvas) {
     let mut canvas = backgrounds::near(ground, rng);
     if rng.chance(0.25) {
         let frame = contrasting(ground, 30.0, rng);
-        let corners = [(2.0, 2.0), (SIZE - 2.0, 2.0), (SIZE - 2.0, SIZE - 2.0), (2.0, SIZE - 2.0)];
+        let corners = [
+            (2.0, 2.0),
+            (SIZE - 2.0, 2.0),
+            (SIZE - 2.0, SIZE - 2.0),
+            (2.0, SIZE - 2.0),
+        ];
         canvas.polygon_outline(&corners, rng.range(0.8, 2.0), frame);
     }
     write_lines(&mut canvas, text, ink, rng);
@@ -417,15 +505,27 @@ fn write_lines(canvas: &mut Canvas, text: &str, ink: crate::colour::Colour, rng:
         _ => text.to_owned(),
     };
     let lines = broken(&cased);
-    let widest = lines.iter().map(|l| text_width(l, face, 1.0)).fold(0.1, f32::max);
-    let most = (43.0 / widest).min(38.0 / (1.5 * lines.len() as f32)).min(26.0);
+    let widest = lines
+        .iter()
+        .map(|l| text_width(l, face, 1.0))
+        .fold(0.1, f32::max);
+    let most = (43.0 / widest)
+        .min(38.0 / (1.5 * lines.len() as f32))
+        .min(26.0);
     let height = most * rng.range(if widest > 4.0 { 0.9 } else { 0.55 }, 1.0);
     let angle = rng.range(-0.12, 0.12);
     let slack = ((SIZE - height * widest) / 2.0 - 1.0).max(0.0);
     let (cx, shift) = (SIZE / 2.0 + rng.range(-slack, slack), rng.range(-3.0, 3.0));
     for (i, line) in lines.iter().enumerate() {
         let row = i as f32 - (lines.len() as f32 - 1.0) / 2.0;
-        canvas.text(line, face, (cx, SIZE / 2.0 + shift + row * 1.5 * height), height, angle, ink);
+        canvas.text(
+            line,
+            face,
+            (cx, SIZE / 2.0 + shift + row * 1.5 * height),
+            height,
+            angle,
+            ink,
+        );
     }
 }
 
@@ -450,7 +550,11 @@ fn described(domain: &dyn Domain, attributes: &[String], rng: &mut Rng) -> Strin
         0 => first.clone(),
         1 if attributes.len() > 1 => {
             let second = rng.pick(attributes);
-            if first == second { first.clone() } else { format!("{first} and {second}") }
+            if first == second {
+                first.clone()
+            } else {
+                format!("{first} and {second}")
+            }
         }
         _ => format!("{} with {first}", rng.pick(domain.vague())),
     }

@@ -24,7 +24,9 @@ pub(crate) fn of_task(domain: &dyn Domain, role: Role, sizes: Sizes) -> String {
     let names = domain.class_names();
     let role = match role {
         Role::Supported => "a supported task: a model pretrained on the world's captions can do it",
-        Role::Patching => "a patching task: the world's captions show its images rarely, and mostly do not name them",
+        Role::Patching => {
+            "a patching task: the world's captions show its images rarely, and mostly do not name them"
+        }
     };
     let mut card = head("image-classification", &splits(sizes));
     let _ = write!(
@@ -76,7 +78,11 @@ pub(crate) fn of_captions(n: u64, seed: u64, recipe: &Recipe) -> String {
 }
 
 fn splits(sizes: Sizes) -> Vec<(&'static str, u64)> {
-    sizes.splits().into_iter().map(|(_, name, n)| (name, n)).collect()
+    sizes
+        .splits()
+        .into_iter()
+        .map(|(_, name, n)| (name, n))
+        .collect()
 }
 
 /// The part that the Hub reads.
@@ -95,5 +101,9 @@ fn head(category: &str, splits: &[(&str, u64)]) -> String {
 }
 
 fn quoted(templates: &[String]) -> String {
-    templates.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ")
+    templates
+        .iter()
+        .map(|t| format!("`{t}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -23,7 +23,10 @@ pub(crate) const NAMED: [(&str, Colour); 12] = [
 
 /// A shade of the named colour, or of gray if there is no such name.
 pub(crate) fn shade_of(name: &str, rng: &mut Rng) -> Colour {
-    let base = NAMED.iter().find(|(n, _)| *n == name).map_or([132, 134, 136], |(_, c)| *c);
+    let base = NAMED
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map_or([132, 134, 136], |(_, c)| *c);
     jitter(base, 14.0, rng)
 }
 
@@ -56,7 +59,11 @@ pub(crate) fn contrasting(other: Colour, contrast: f32, rng: &mut Rng) -> Colour
             return colour;
         }
     }
-    if base > 127.0 { [20, 20, 24] } else { [240, 240, 236] }
+    if base > 127.0 {
+        [20, 20, 24]
+    } else {
+        [240, 240, 236]
+    }
 }
 
 /// Rounds and clamps to a byte.

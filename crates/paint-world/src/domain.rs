@@ -31,7 +31,11 @@ impl Split {
     /// The items this split may use: the first `n_seen` when training, and on held-out
     /// splits all of them, so that part of what is tested was never seen.
     pub(crate) fn pool<T>(self, items: &[T], n_seen: usize) -> &[T] {
-        if self.is_seen() { &items[..n_seen.min(items.len())] } else { items }
+        if self.is_seen() {
+            &items[..n_seen.min(items.len())]
+        } else {
+            items
+        }
     }
 }
 

@@ -2,9 +2,27 @@
 
 /// Number words from zero to twenty.
 pub(crate) const NUMBERS: [&str; 21] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
-    "nineteen", "twenty",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
 ];
 
 /// `noun` with "a" or "an", or bare if it is a plural or a substance.
@@ -14,9 +32,15 @@ pub(crate) fn with_article(noun: &str) -> String {
     }
     let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u']);
     // Words whose first letter misleads.
-    let spoken = ["unicorn", "one", "euro", "ukulele"].iter().any(|w| noun.starts_with(w));
+    let spoken = ["unicorn", "one", "euro", "ukulele"]
+        .iter()
+        .any(|w| noun.starts_with(w));
     let hour = noun.starts_with("hour") || noun.starts_with("x-ray");
-    let article = if (vowel && !spoken) || hour { "an" } else { "a" };
+    let article = if (vowel && !spoken) || hour {
+        "an"
+    } else {
+        "a"
+    };
     format!("{article} {noun}")
 }
 
@@ -26,13 +50,26 @@ pub(crate) fn plural(noun: &str) -> Option<String> {
         return None;
     }
     const IRREGULAR: [(&str, &str); 14] = [
-        ("mouse", "mice"), ("goose", "geese"), ("tooth", "teeth"), ("foot", "feet"),
-        ("child", "children"), ("person", "people"), ("woman", "women"), ("man", "men"),
-        ("leaf", "leaves"), ("wolf", "wolves"), ("knife", "knives"), ("scarf", "scarves"),
-        ("ox", "oxen"), ("moose", "moose"),
+        ("mouse", "mice"),
+        ("goose", "geese"),
+        ("tooth", "teeth"),
+        ("foot", "feet"),
+        ("child", "children"),
+        ("person", "people"),
+        ("woman", "women"),
+        ("man", "men"),
+        ("leaf", "leaves"),
+        ("wolf", "wolves"),
+        ("knife", "knives"),
+        ("scarf", "scarves"),
+        ("ox", "oxen"),
+        ("moose", "moose"),
     ];
     for (one, many) in IRREGULAR {
-        if let Some(stem) = noun.strip_suffix(one).filter(|s| s.is_empty() || s.ends_with([' ', 'w'])) {
+        if let Some(stem) = noun
+            .strip_suffix(one)
+            .filter(|s| s.is_empty() || s.ends_with([' ', 'w']))
+        {
             return Some(format!("{stem}{many}"));
         }
     }
@@ -52,22 +89,67 @@ pub(crate) fn plural(noun: &str) -> Option<String> {
 /// Nouns that are plural as they stand.
 fn is_plural(noun: &str) -> bool {
     const SINGULAR: [&str; 16] = [
-        "bus", "cactus", "octopus", "lens", "glass", "dress", "compass", "canvas", "rhinoceros",
-        "hippopotamus", "tyrannosaurus", "cross", "iris", "lotus", "hibiscus", "abacus",
+        "bus",
+        "cactus",
+        "octopus",
+        "lens",
+        "glass",
+        "dress",
+        "compass",
+        "canvas",
+        "rhinoceros",
+        "hippopotamus",
+        "tyrannosaurus",
+        "cross",
+        "iris",
+        "lotus",
+        "hibiscus",
+        "abacus",
     ];
     const PLURAL: [&str; 6] = ["people", "men", "women", "teeth", "dice", "headphones"];
     let last = noun.split(' ').next_back().unwrap_or(noun);
     PLURAL.contains(&last)
-        || (last.ends_with('s') && !last.ends_with("'s") && !SINGULAR.contains(&last) && !last.ends_with("ss"))
+        || (last.ends_with('s')
+            && !last.ends_with("'s")
+            && !SINGULAR.contains(&last)
+            && !last.ends_with("ss"))
 }
 
 /// Nouns that are not counted.
 fn is_substance(noun: &str) -> bool {
     const SUBSTANCES: [&str; 32] = [
-        "bread", "cheese", "corn", "fire", "popcorn", "beer", "coffee", "bacon", "butter", "honey",
-        "milk", "salt", "ice", "garlic", "broccoli", "meat", "lightning", "sushi", "spaghetti",
-        "wood", "coral", "fog", "sunrise", "sunset", "dna", "poo", "sake", "mate", "fondue", "yarn",
-        "luggage", "soap",
+        "bread",
+        "cheese",
+        "corn",
+        "fire",
+        "popcorn",
+        "beer",
+        "coffee",
+        "bacon",
+        "butter",
+        "honey",
+        "milk",
+        "salt",
+        "ice",
+        "garlic",
+        "broccoli",
+        "meat",
+        "lightning",
+        "sushi",
+        "spaghetti",
+        "wood",
+        "coral",
+        "fog",
+        "sunrise",
+        "sunset",
+        "dna",
+        "poo",
+        "sake",
+        "mate",
+        "fondue",
+        "yarn",
+        "luggage",
+        "soap",
     ];
     SUBSTANCES.contains(&noun)
 }

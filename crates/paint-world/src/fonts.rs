@@ -66,6 +66,11 @@ fn typst(name: &str) -> &'static [u8] {
         "NewCM10-Italic",
         "NewCM10-BoldItalic",
     ];
-    let position = ORDER.iter().position(|n| *n == name).expect("a font of the list");
-    typst_assets::fonts().nth(position).expect("typst-assets ships this font")
+    let position = ORDER
+        .iter()
+        .position(|n| *n == name)
+        .expect("a font of the list");
+    typst_assets::fonts()
+        .nth(position)
+        .expect("typst-assets ships this font")
 }

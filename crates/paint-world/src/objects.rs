@@ -23,25 +23,55 @@ impl Domain for Objects {
     }
 
     fn templates(&self) -> Vec<String> {
-        ["{}", "the {}", "a picture of the {}"].map(str::to_owned).to_vec()
+        ["{}", "the {}", "a picture of the {}"]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     fn draw(&self, class_idx: usize, split: Split, rng: &mut Rng) -> Drawing {
-        let mut canvas = if rng.chance(0.3) {
-            (rng.pick(&PLACES).draw)(rng)
-        } else {
-            backgrounds::any(split, rng)
+        let artwork = &OBJECTS[class_idx];
+        let mut canvas = loop {
+            let canvas = if rng.chance(0.3) {
+                (rng.pick(&PLACES).draw)(rng)
+            } else {
+                backgrounds::any(split, rng)
+            };
+            if stands_out(artwork, &canvas) || rng.chance(0.05) {
+                break canvas;
+            }
         };
         let size = rng.range(27.0, 44.0);
         let centre = position(size, rng);
-        put(&mut canvas, &OBJECTS[class_idx], centre, size, 0.45, rng);
+        put(&mut canvas, artwork, centre, size, 0.45, rng);
         photograph(&mut canvas, rng);
-        Drawing { image: canvas.finish(), attributes: Vec::new() }
+        Drawing {
+            image: canvas.finish(),
+            attributes: Vec::new(),
+        }
     }
 
     fn vague(&self) -> &'static [&'static str] {
         &["an object", "a thing", "something"]
     }
+}
+
+/// Whether the object's mean colour differs enough from the background's to be seen by
+/// people too; a few that do not are let through by the callers.
+pub(crate) fn stands_out(artwork: &Artwork, canvas: &Canvas) -> bool {
+    let (mut sum, mut weight) = ([0.0; 3], 1.0);
+    for rgba in artwork.sprite().data().chunks_exact(4).step_by(7) {
+        (0..3).for_each(|i| sum[i] += f32::from(rgba[i]));
+        weight += f32::from(rgba[3]) / 255.0;
+    }
+    let points = [(12, 12), (36, 12), (24, 24), (12, 36), (36, 36)];
+    let near = |(x, y): (i32, i32)| {
+        let ground = canvas.get(x, y);
+        let squared: f32 = (0..3)
+            .map(|i| (sum[i] / weight - f32::from(ground[i])).powi(2))
+            .sum();
+        squared.sqrt() < 60.0
+    };
+    points.into_iter().filter(|p| near(*p)).count() <= 1
 }
 
 /// A centre for an object of this size, so that nearly all of it is in the picture.

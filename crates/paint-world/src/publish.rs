@@ -37,8 +37,16 @@ impl Sizes {
     /// The sizes that published numbers use.
     pub fn of(role: Role) -> Self {
         match role {
-            Role::Supported => Self { train: 1_000, validation: 600, test: 2_000 },
-            Role::Patching => Self { train: 2_000, validation: 500, test: 1_000 },
+            Role::Supported => Self {
+                train: 1_000,
+                validation: 600,
+                test: 2_000,
+            },
+            Role::Patching => Self {
+                train: 2_000,
+                validation: 500,
+                test: 1_000,
+            },
         }
     }
 
@@ -59,7 +67,13 @@ impl Sizes {
 /// If there is no such task.
 pub fn picture(name: &str, split: Split, index: u64) -> Result<(RgbImage, u32)> {
     let (task_idx, domain) = find(name)?;
-    Ok(drawn(task_idx, domain, domain.class_names().len(), split, index))
+    Ok(drawn(
+        task_idx,
+        domain,
+        domain.class_names().len(),
+        split,
+        index,
+    ))
 }
 
 fn drawn(
@@ -93,13 +107,22 @@ pub fn write_task(
     let directory = root.join("datasets").join(ORGANISATION).join(name);
     for (split, split_name, n) in sizes.splits() {
         let path = directory.join(format!("data/{split_name}-00000-of-00001.parquet"));
-        write_rows(&path, Features::Labelled(names.clone()), 0..n, progress, |index| {
-            let (image, label) = drawn(task_idx, domain, names.len(), split, index);
-            (image, Target::Label(label))
-        })?;
+        write_rows(
+            &path,
+            Features::Labelled(names.clone()),
+            0..n,
+            progress,
+            |index| {
+                let (image, label) = drawn(task_idx, domain, names.len(), split, index);
+                (image, Target::Label(label))
+            },
+        )?;
     }
     let role = tasks()[task_idx].role;
-    write_text(&directory.join("README.md"), &card::of_task(domain, role, sizes))?;
+    write_text(
+        &directory.join("README.md"),
+        &card::of_task(domain, role, sizes),
+    )?;
     Ok(directory)
 }
 
@@ -122,7 +145,10 @@ pub fn write_captions(
         let item = corpus.get(index);
         (item.image, Target::Caption(item.caption))
     })?;
-    write_text(&directory.join("README.md"), &card::of_captions(n, seed, recipe))?;
+    write_text(
+        &directory.join("README.md"),
+        &card::of_captions(n, seed, recipe),
+    )?;
     Ok(directory)
 }
 
@@ -137,7 +163,10 @@ fn write_rows(
     let mut start = indices.start;
     while start < indices.end {
         let end = indices.end.min(start + CHUNK);
-        let rows: Vec<Row> = (start..end).into_par_iter().map(|i| row(i, draw(i))).collect();
+        let rows: Vec<Row> = (start..end)
+            .into_par_iter()
+            .map(|i| row(i, draw(i)))
+            .collect();
         for row in rows {
             writer.push(row)?;
         }
@@ -149,7 +178,11 @@ fn write_rows(
 }
 
 fn row(index: u64, (image, target): (RgbImage, Target)) -> Row {
-    Row { image: png(&image), file_name: Some(format!("{index:06}.png")), target }
+    Row {
+        image: png(&image),
+        file_name: Some(format!("{index:06}.png")),
+        target,
+    }
 }
 
 fn png(image: &RgbImage) -> Vec<u8> {
@@ -162,7 +195,10 @@ fn png(image: &RgbImage) -> Vec<u8> {
 
 /// Writes a text file as a whole or not at all.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
-    let fail = |source| Error::Io { path: path.to_owned(), source };
+    let fail = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
     let directory = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory).map_err(fail)?;
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(fail)?;

@@ -98,8 +98,9 @@ impl Recipe {
     /// If a share is not a number in [0, 1], the kinds or domain weights are all zero, or a
     /// domain does not exist.
     pub(crate) fn check(&self) -> Result<()> {
-        const NAMES: [&str; 8] =
-            ["objects", "sketches", "shapes", "counts", "words", "numbers", "pairs", "domains"];
+        const NAMES: [&str; 8] = [
+            "objects", "sketches", "shapes", "counts", "words", "numbers", "pairs", "domains",
+        ];
         let of_pictures = [
             ("known_objects", self.known_objects),
             ("places", self.places),
@@ -111,7 +112,11 @@ impl Recipe {
             share(key, value)?;
         }
         if self.kinds().iter().sum::<f32>() <= 0.0 {
-            return Err(wrong("objects", self.objects, "give at least one kind a share above 0"));
+            return Err(wrong(
+                "objects",
+                self.objects,
+                "give at least one kind a share above 0",
+            ));
         }
         for (key, value) in &self.named {
             known_domain(key, *value)?;
@@ -120,11 +125,19 @@ impl Recipe {
         for (key, value) in &self.domain_weights {
             known_domain(key, *value)?;
             if !value.is_finite() || *value < 0.0 {
-                return Err(wrong(key, *value, "a weight must be a number of at least 0"));
+                return Err(wrong(
+                    key,
+                    *value,
+                    "a weight must be a number of at least 0",
+                ));
             }
         }
         if self.domains > 0.0 && self.weights().iter().sum::<f32>() <= 0.0 {
-            return Err(wrong("domain_weights", 0.0, "give at least one domain a weight above 0"));
+            return Err(wrong(
+                "domain_weights",
+                0.0,
+                "give at least one domain a weight above 0",
+            ));
         }
         Ok(())
     }
@@ -153,7 +166,11 @@ fn known_domain(name: &str, value: f32) -> Result<()> {
 }
 
 fn wrong(key: &str, value: f32, message: &'static str) -> Error {
-    Error::Recipe { key: key.to_owned(), value, message }
+    Error::Recipe {
+        key: key.to_owned(),
+        value,
+        message,
+    }
 }
 
 #[cfg(test)]
@@ -183,6 +200,9 @@ mod tests {
         check(|r| r.words = -0.1, "words = -0.1");
         check(|r| r.vague = 0.9, "vague + attributes");
         check(|r| drop(r.named.insert("digitz".to_owned(), 0.1)), "digitz");
-        check(|r| drop(r.domain_weights.insert("flags".to_owned(), -1.0)), "flags");
+        check(
+            |r| drop(r.domain_weights.insert("flags".to_owned(), -1.0)),
+            "flags",
+        );
     }
 }

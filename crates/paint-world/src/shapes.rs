@@ -13,8 +13,9 @@ use tiny_skia::{Path, PathBuilder, Rect};
 pub(crate) struct Shapes;
 
 /// Shapes by name.
-pub(crate) const FORMS: [&str; 8] =
-    ["circle", "ring", "square", "triangle", "star", "heart", "cross", "crescent"];
+pub(crate) const FORMS: [&str; 8] = [
+    "circle", "ring", "square", "triangle", "star", "heart", "cross", "crescent",
+];
 
 /// How many of the named colours the task uses (all but gray and cyan).
 const N_COLOURS: usize = 10;
@@ -31,7 +32,10 @@ pub(crate) struct Shape {
 impl Shape {
     /// The shape with this class index.
     pub(crate) fn of_class(class_idx: usize) -> Self {
-        Self { form: class_idx % FORMS.len(), colour: NAMED[class_idx / FORMS.len()].0 }
+        Self {
+            form: class_idx % FORMS.len(),
+            colour: NAMED[class_idx / FORMS.len()].0,
+        }
     }
 
     /// A random one.
@@ -72,11 +76,15 @@ impl Domain for Shapes {
     }
 
     fn class_names(&self) -> Vec<String> {
-        (0..FORMS.len() * N_COLOURS).map(|i| Shape::of_class(i).name()).collect()
+        (0..FORMS.len() * N_COLOURS)
+            .map(|i| Shape::of_class(i).name())
+            .collect()
     }
 
     fn templates(&self) -> Vec<String> {
-        ["a {}", "the {}", "a picture of a {}"].map(str::to_owned).to_vec()
+        ["a {}", "the {}", "a picture of a {}"]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     fn draw(&self, class_idx: usize, split: Split, rng: &mut Rng) -> Drawing {
@@ -86,7 +94,10 @@ impl Domain for Shapes {
         let centre = position(size, rng);
         shape.put(&mut canvas, centre, size, rng);
         photograph(&mut canvas, rng);
-        Drawing { image: canvas.finish(), attributes: Vec::new() }
+        Drawing {
+            image: canvas.finish(),
+            attributes: Vec::new(),
+        }
     }
 
     fn vague(&self) -> &'static [&'static str] {
@@ -111,8 +122,18 @@ fn outline(form: &str, r: f32) -> Option<Path> {
 fn cross(r: f32) -> Option<Path> {
     let w = 0.34 * r;
     let points = [
-        (-w, -r), (w, -r), (w, -w), (r, -w), (r, w), (w, w),
-        (w, r), (-w, r), (-w, w), (-r, w), (-r, -w), (-w, -w),
+        (-w, -r),
+        (w, -r),
+        (w, -w),
+        (r, -w),
+        (r, w),
+        (w, w),
+        (w, r),
+        (-w, r),
+        (-w, w),
+        (-r, w),
+        (-r, -w),
+        (-w, -w),
     ];
     polygon(&points, true)
 }
@@ -135,7 +156,11 @@ fn crescent_or_ring(r: f32, hole: f32, shift: f32) -> Option<Path> {
         path.push_circle(0.0, 0.0, r);
         let inner = regular(24, 0.0, 0.0, hole, 0.0);
         for (i, (x, y)) in inner.into_iter().rev().enumerate() {
-            if i == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
+            if i == 0 {
+                path.move_to(x, y)
+            } else {
+                path.line_to(x, y)
+            }
         }
         path.close();
         return path.finish();
@@ -170,13 +195,23 @@ fn nearest(canvas: &Canvas, own: Colour) -> f32 {
 }
 
 fn distance(a: Colour, b: Colour) -> f32 {
-    let squared: f32 = (0..3).map(|i| (f32::from(a[i]) - f32::from(b[i])).powi(2)).sum();
+    let squared: f32 = (0..3)
+        .map(|i| (f32::from(a[i]) - f32::from(b[i])).powi(2))
+        .sum();
     squared.sqrt()
 }
 
 fn far_from(own: Colour) -> Colour {
-    let candidates = [[236, 236, 230], [24, 24, 30], [60, 60, 140], [150, 200, 150]];
-    candidates.into_iter().find(|c| distance(*c, own) > 150.0).unwrap_or([128, 128, 128])
+    let candidates = [
+        [236, 236, 230],
+        [24, 24, 30],
+        [60, 60, 140],
+        [150, 200, 150],
+    ];
+    candidates
+        .into_iter()
+        .find(|c| distance(*c, own) > 150.0)
+        .unwrap_or([128, 128, 128])
 }
 
 /// A background in a named colour other than the shape's, and that colour's name.

@@ -13,7 +13,7 @@ use crate::objects::position;
 pub(crate) struct Sketches;
 
 /// How an object is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Style {
     /// Light and shade without colour.
     Gray,
@@ -29,9 +29,21 @@ pub(crate) enum Style {
     Negative,
 }
 
-/// Styles; the first [`N_SEEN`] are in pretraining and training.
-pub(crate) const STYLES: [Style; 6] =
-    [Style::Gray, Style::Outline, Style::Poster, Style::Silhouette, Style::Chalk, Style::Negative];
+impl Style {
+    /// A style that `split` may use; the first [`N_SEEN`] are in pretraining and training.
+    pub(crate) fn pick(split: Split, rng: &mut Rng) -> Self {
+        *rng.pick(split.pool(&STYLES, N_SEEN))
+    }
+}
+
+const STYLES: [Style; 6] = [
+    Style::Gray,
+    Style::Outline,
+    Style::Poster,
+    Style::Silhouette,
+    Style::Chalk,
+    Style::Negative,
+];
 const N_SEEN: usize = 5;
 
 impl Style {
@@ -58,13 +70,22 @@ impl Domain for Sketches {
     }
 
     fn templates(&self) -> Vec<String> {
-        ["a sketch of the {}", "a drawing of the {}", "a picture of the {}"].map(str::to_owned).to_vec()
+        [
+            "a sketch of the {}",
+            "a drawing of the {}",
+            "a picture of the {}",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 
     fn draw(&self, class_idx: usize, split: Split, rng: &mut Rng) -> Drawing {
-        let style = *rng.pick(split.pool(&STYLES, N_SEEN));
+        let style = Style::pick(split, rng);
         let image = sketch(&SKETCHED[class_idx], style, rng).finish();
-        Drawing { image, attributes: Vec::new() }
+        Drawing {
+            image,
+            attributes: Vec::new(),
+        }
     }
 
     fn vague(&self) -> &'static [&'static str] {
@@ -105,7 +126,11 @@ fn ink(style: Style, paper: Colour, rng: &mut Rng) -> Colour {
     match style {
         Style::Chalk => mix([255, 255, 255], any(rng), rng.range(0.0, 0.3)),
         Style::Gray => [0, 0, 0],
-        _ => mix([10, 10, 14], mix(any(rng), paper, 0.2), rng.range(0.0, 0.45)),
+        _ => mix(
+            [10, 10, 14],
+            mix(any(rng), paper, 0.2),
+            rng.range(0.0, 0.45),
+        ),
     }
 }
 
@@ -120,7 +145,10 @@ fn restyled(sprite: &Pixmap, style: Style, ink: Colour) -> Pixmap {
         let i = 4 * (y * width + x) as usize;
         // Over white, so that the border of the picture is an edge too.
         let alpha = f32::from(data[i + 3]);
-        (luma([data[i], data[i + 1], data[i + 2]]) + 255.0 - alpha, alpha)
+        (
+            luma([data[i], data[i + 1], data[i + 2]]) + 255.0 - alpha,
+            alpha,
+        )
     };
     for y in 0..height {
         for x in 0..width {
@@ -128,12 +156,19 @@ fn restyled(sprite: &Pixmap, style: Style, ink: Colour) -> Pixmap {
             let (tone, alpha) = at(x, y);
             let edge = edge_strength(&at, x, y);
             let rgba = match style {
-                Style::Gray => flat([to_byte(tone - 255.0 + alpha); 3], alpha),
+                Style::Gray => {
+                    // Light things on white paper are known by their darker rim.
+                    let gray = (tone - 255.0 + alpha) * (0.9 - 0.45 * edge);
+                    flat([to_byte(gray); 3], alpha)
+                }
                 Style::Outline | Style::Chalk => covered(ink, edge),
-                Style::Silhouette => covered(mix(ink, [255; 3], 0.55 * inner(edge, alpha)), alpha / 255.0),
+                Style::Silhouette => {
+                    covered(mix(ink, [255; 3], 0.55 * inner(edge, alpha)), alpha / 255.0)
+                }
                 Style::Poster => {
                     let level = (tone / 255.0 * 3.0).floor().min(2.0) / 2.0;
-                    covered(mix(ink, [244, 240, 230], level * 0.9), alpha / 255.0)
+                    let tone = mix(ink, [244, 240, 230], (level * 0.9).min(1.0 - 0.6 * edge));
+                    covered(tone, alpha / 255.0)
                 }
                 Style::Negative => {
                     let p = [data[i], data[i + 1], data[i + 2]];

@@ -152,10 +152,14 @@ fn special(id: usize, content: &str) -> Value {
 
 /// The 256 characters that stand for bytes, in GPT-2's order: printable ones for themselves.
 fn byte_symbols() -> Vec<String> {
-    let printable = |b: &u32| (33..=126).contains(b) || (161..=172).contains(b) || (174..=255).contains(b);
+    let printable =
+        |b: &u32| (33..=126).contains(b) || (161..=172).contains(b) || (174..=255).contains(b);
     let others = (0..256).filter(|b| !printable(b)).count() as u32;
     let own = (0..256).filter(printable);
-    own.chain(256..256 + others).filter_map(char::from_u32).map(String::from).collect()
+    own.chain(256..256 + others)
+        .filter_map(char::from_u32)
+        .map(String::from)
+        .collect()
 }
 
 /// How often each word (as the pre-tokenizer cuts them) is in the world's texts.
@@ -169,12 +173,20 @@ fn word_counts() -> BTreeMap<String, u64> {
     // The lists weigh so much that every word of a class name beats chance frequencies.
     for domain in domains() {
         domain.class_names().iter().for_each(|name| add(name, 20));
-        domain.templates().iter().for_each(|t| add(&t.replace("{}", ""), 20));
+        domain
+            .templates()
+            .iter()
+            .for_each(|t| add(&t.replace("{}", ""), 20));
         domain.vague().iter().for_each(|v| add(v, 10));
     }
     ALL.iter().for_each(|artwork| add(artwork.name, 4));
-    PLACES.iter().flat_map(|p| p.phrases).for_each(|phrase| add(phrase, 10));
-    Vocabulary::new().weights().for_each(|(word, weight)| add(word, weight));
+    PLACES
+        .iter()
+        .flat_map(|p| p.phrases)
+        .for_each(|phrase| add(phrase, 10));
+    Vocabulary::new()
+        .weights()
+        .for_each(|(word, weight)| add(word, weight));
     let corpus = Corpus::new(Recipe::default(), 0).expect("the default recipe is valid");
     for item in corpus.iter(0).take(N_SAMPLED_CAPTIONS as usize) {
         add(&item.caption, 1);
@@ -188,7 +200,10 @@ fn pieces(text: &str) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let contraction = CONTRACTIONS.iter().find(|c| rest.starts_with(**c)).map(|c| c.len());
+        let contraction = CONTRACTIONS
+            .iter()
+            .find(|c| rest.starts_with(**c))
+            .map(|c| c.len());
         let run = |class: fn(char) -> bool| rest.find(|c| !class(c)).unwrap_or(rest.len());
         let length = contraction.unwrap_or_else(|| match first {
             c if c.is_whitespace() => run(char::is_whitespace),
@@ -221,8 +236,12 @@ fn train(
         count_pairs(&mut pairs, word, |total| total + n);
     }
     while known.len() < n_tokens {
-        let best = pairs.iter().max_by(|(a, m), (b, n)| m.cmp(n).then_with(|| b.cmp(a)));
-        let Some((pair, 1..)) = best.map(|(pair, n)| (pair.clone(), *n)) else { break };
+        let best = pairs
+            .iter()
+            .max_by(|(a, m), (b, n)| m.cmp(n).then_with(|| b.cmp(a)));
+        let Some((pair, 1..)) = best.map(|(pair, n)| (pair.clone(), *n)) else {
+            break;
+        };
         for (word, n) in &mut words {
             if word.windows(2).any(|w| w[0] == pair.0 && w[1] == pair.1) {
                 count_pairs(&mut pairs, word, |total| total - *n);
@@ -269,4 +288,107 @@ fn merged(word: &[String], (left, right): &(String, String)) -> Vec<String> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenizers::Tokenizer;
+
+    use super::*;
+
+    fn written() -> Tokenizer {
+        let directory = tempfile::tempdir().unwrap();
+        write_tokenizer(directory.path()).unwrap();
+        Tokenizer::from_file(directory.path().join("tokenizer.json")).unwrap()
+    }
+
+    #[test]
+    fn common_words_are_one_token_and_the_end_has_the_largest_id() {
+        let tokenizer = written();
+        assert_eq!(tokenizer.get_vocab_size(true), VOCABULARY_SIZE);
+        assert_eq!(tokenizer.token_to_id(END), Some(VOCABULARY_SIZE as u32 - 1));
+        let encoding = tokenizer
+            .encode("A picture of three  apples", true)
+            .unwrap();
+        let expected = [
+            START,
+            "a</w>",
+            "picture</w>",
+            "of</w>",
+            "three</w>",
+            "apples</w>",
+            END,
+        ];
+        assert_eq!(encoding.get_tokens(), expected);
+        let mut single = 0;
+        let words = [
+            "dog",
+            "forest",
+            "red",
+            "circle",
+            "seven",
+            "car",
+            "background",
+            "river",
+            "stop",
+        ];
+        for word in words {
+            single += usize::from(tokenizer.encode(word, false).unwrap().len() == 1);
+        }
+        assert!(
+            single >= 8,
+            "{single} of {} words are one token",
+            words.len()
+        );
+    }
+
+    #[test]
+    fn no_text_is_lost_or_unknown() {
+        let tokenizer = written();
+        for text in ["zürich ✓ 漢字", "don't", "60 km/h", "a\u{301}", "\u{1F986}"] {
+            let encoding = tokenizer.encode(text, true).unwrap();
+            let ids = encoding.get_ids();
+            let inside = &ids[1..ids.len() - 1];
+            assert!(!inside.is_empty(), "{text}");
+            assert!(
+                inside.iter().all(|id| (*id as usize) < VOCABULARY_SIZE - 2),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_prompt_of_every_task_fits() {
+        let tokenizer = written();
+        for domain in domains() {
+            for template in domain.templates() {
+                for name in domain.class_names() {
+                    let prompt = template.replace("{}", &name);
+                    let n = tokenizer.encode(prompt.as_str(), true).unwrap().len();
+                    assert!(n <= CONTEXT_LENGTH, "{n} tokens: {prompt}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn training_is_plain_bpe() {
+        let counts = BTreeMap::from([("aab".to_owned(), 3), ("ab".to_owned(), 2)]);
+        let alphabet = ["a".to_owned(), "b".to_owned()];
+        let merge = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        // Pairs: (a, b</w>) 5 times, (a, a) 3 times; then (a, ab</w>) 3 times.
+        let merges = train(&counts, &alphabet, 6);
+        assert_eq!(merges, [merge("a", "b</w>"), merge("a", "ab</w>")]);
+    }
+
+    #[test]
+    fn pieces_are_those_of_the_pre_tokenizer() {
+        let pieces = pieces("the dog's \"60 km/h\" sign!?");
+        assert_eq!(
+            pieces,
+            [
+                "the", "dog", "'s", "\"", "6", "0", "km", "/", "h", "\"", "sign", "!?"
+            ]
+        );
+    }
 }

@@ -22,14 +22,19 @@ pub(crate) struct Vocabulary {
 impl Vocabulary {
     /// The words of all tasks and of the lists in this crate.
     pub(crate) fn new() -> Self {
-        let names: Vec<String> =
-            domains().iter().flat_map(|d: &&dyn Domain| d.class_names()).collect();
+        let names: Vec<String> = domains()
+            .iter()
+            .flat_map(|d: &&dyn Domain| d.class_names())
+            .collect();
         let class_words = words(names.iter().map(String::as_str));
         let class_names = names.iter().filter(|n| n.split(' ').count() <= 4).cloned();
         let listed = include_str!("words.txt").split_whitespace();
-        let english =
-            words(ALL.iter().map(|a| a.name).chain(listed).chain(NUMBERS));
-        Self { class_words, class_names: class_names.collect(), english }
+        let english = words(ALL.iter().map(|a| a.name).chain(listed).chain(NUMBERS));
+        Self {
+            class_words,
+            class_names: class_names.collect(),
+            english,
+        }
     }
 
     /// Something to write.
@@ -53,7 +58,10 @@ impl Vocabulary {
 fn words<'a>(phrases: impl Iterator<Item = &'a str>) -> Vec<String> {
     let distinct: BTreeSet<String> = phrases
         .flat_map(|phrase| phrase.split([' ', '-', '/']))
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase())
+        .map(|word| {
+            word.trim_matches(|c: char| !c.is_alphanumeric())
+                .to_lowercase()
+        })
         .filter(|word| !word.is_empty() && word.is_ascii())
         .collect();
     distinct.into_iter().collect()
@@ -66,7 +74,11 @@ mod tests {
     #[test]
     fn over_a_thousand_words_and_all_class_words() {
         let vocabulary = Vocabulary::new();
-        assert!(vocabulary.english.len() > 1_500, "{}", vocabulary.english.len());
+        assert!(
+            vocabulary.english.len() > 1_500,
+            "{}",
+            vocabulary.english.len()
+        );
         for domain in domains() {
             for name in domain.class_names() {
                 for word in words([name.as_str()].into_iter()) {

@@ -32,8 +32,17 @@ pub struct WorldTask {
 
 /// All tasks: three supported ones, then the nine patching ones.
 pub fn tasks() -> Vec<WorldTask> {
-    let role = |i| if i < supported_domains().len() { Role::Supported } else { Role::Patching };
-    let task = |(i, domain): (usize, &dyn Domain)| WorldTask { role: role(i), task: task(domain) };
+    let role = |i| {
+        if i < supported_domains().len() {
+            Role::Supported
+        } else {
+            Role::Patching
+        }
+    };
+    let task = |(i, domain): (usize, &dyn Domain)| WorldTask {
+        role: role(i),
+        task: task(domain),
+    };
     domains().into_iter().enumerate().map(task).collect()
 }
 
@@ -43,21 +52,40 @@ pub(crate) fn supported_domains() -> [&'static dyn Domain; 3] {
 
 /// The supported domains, then the patching ones.
 pub(crate) fn domains() -> Vec<&'static dyn Domain> {
-    supported_domains().into_iter().chain(patching_domains()).collect()
+    supported_domains()
+        .into_iter()
+        .chain(patching_domains())
+        .collect()
 }
 
 /// The position and the domain of the task `name`.
 pub(crate) fn find(name: &str) -> Result<(usize, &'static dyn Domain)> {
     let all = domains();
-    all.iter().copied().enumerate().find(|(_, d)| d.name() == name).ok_or_else(|| {
-        let known: Vec<_> = all.iter().map(|d| d.name()).collect();
-        Error::UnknownTask { name: name.to_owned(), known: known.join(", ") }
-    })
+    all.iter()
+        .copied()
+        .enumerate()
+        .find(|(_, d)| d.name() == name)
+        .ok_or_else(|| {
+            let known: Vec<_> = all.iter().map(|d| d.name()).collect();
+            Error::UnknownTask {
+                name: name.to_owned(),
+                known: known.join(", "),
+            }
+        })
 }
 
 fn task(domain: &dyn Domain) -> Task {
     let id = format!("{ORGANISATION}/{}", domain.name());
-    let source = TaskSource::Hub { id, config: None, revision: None };
-    Task::new(domain.name(), domain.class_names(), domain.templates(), source)
-        .expect("the world's tasks are well-formed, which a test shows")
+    let source = TaskSource::Hub {
+        id,
+        config: None,
+        revision: None,
+    };
+    Task::new(
+        domain.name(),
+        domain.class_names(),
+        domain.templates(),
+        source,
+    )
+    .expect("the world's tasks are well-formed, which a test shows")
 }
