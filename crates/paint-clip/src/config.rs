@@ -167,6 +167,13 @@ impl ClipConfig {
     }
 
     fn from_value(mut value: Value, path: &Path) -> Result<Self> {
+        if !value.is_object() {
+            let source = serde::de::Error::custom("expected an object of keys and values");
+            return Err(Error::Json {
+                path: path.to_owned(),
+                source,
+            });
+        }
         drop_nulls(&mut value);
         if let Some(model_type) = value.get("model_type").filter(|t| *t != "clip") {
             return Err(Error::Config {

@@ -100,7 +100,7 @@ impl Preprocessor {
                 ));
             }
         };
-        if file.do_normalize && file.image_std.iter().any(|std| !(*std > 0.0)) {
+        if file.do_normalize && file.image_std.iter().any(|std| *std <= 0.0) {
             return Err(refuse("image_std", "must be above 0".to_owned()));
         }
         Ok(Self {
@@ -308,7 +308,10 @@ struct File {
 }
 
 #[derive(Deserialize, Clone, Copy)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a size is a number, {\"shortest_edge\"} or {\"height\", \"width\"}"
+)]
 enum Size {
     Square(usize),
     ShortestEdge { shortest_edge: usize },

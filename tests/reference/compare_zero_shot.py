@@ -1,0 +1,125 @@
+"""Compares zero-shot predictions of paint with those of transformers on the same images.
+
+    python tests/reference/compare_zero_shot.py --checkpoint DIR --parquet FILE \\
+        --classes classes.json --templates templates.json --predictions predictions.json
+
+classes.json and templates.json are lists of strings, predictions.json is the list of class indices
+that paint predicted for the first rows of the Parquet file, in its order. The checkpoint is opened
+by transformers alone: model, tokenizer and image processor (PIL). Prints one JSON line with the
+share of equal predictions; the exit status is 1 if that is below --at-least.
+
+Needs torch, transformers, pillow and pyarrow; last run with transformers 5.23.0, torch 2.15.0.
+"""
+
+import argparse
+import inspect
+import io
+import json
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("checkpoint", "parquet", "classes", "templates", "predictions"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--image-column", default="image")
+    parser.add_argument("--label-column", default="label")
+    parser.add_argument("--at-least", type=float, default=0.999)
+    parser.add_argument("--batch", type=int, default=64)
+    return parser.parse_args()
+
+
+def pil_processor(checkpoint):
+    """Releases before 5 choose PIL by use_fast=False, later ones by backend="pil"."""
+    source = inspect.getsource(AutoImageProcessor.from_pretrained)
+    choice = {"backend": "pil"} if "backend" in source else {"use_fast": False}
+    return AutoImageProcessor.from_pretrained(checkpoint, **choice)
+
+
+def normalized(x):
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+def build_head(model, tokenizer, classes, templates):
+    """[n_classes, d]: the normalised mean of normalised prompt features, times exp(logit_scale)."""
+    rows = []
+    for name in classes:
+        prompts = [template.replace("{}", name) for template in templates]
+        context = model.config.text_config.max_position_embeddings
+        batch = tokenizer(
+            prompts, padding=True, truncation=True, max_length=context, return_tensors="pt"
+        )
+        pooled = model.text_model(batch.input_ids, attention_mask=batch.attention_mask).pooler_output
+        rows.append(normalized(normalized(model.text_projection(pooled)).mean(0)))
+    return torch.stack(rows) * model.logit_scale.exp()
+
+
+def images(parquet, column, n):
+    for batch in pq.ParquetFile(parquet).iter_batches(batch_size=256, columns=[column]):
+        for value in batch.column(0).to_pylist():
+            if n == 0:
+                return
+            n -= 1
+            data = value["bytes"] if isinstance(value, dict) else value
+            yield Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def logits_of(model, processor, head, pictures, batch_size):
+    batch = []
+    for picture in pictures:
+        batch.append(picture)
+        if len(batch) == batch_size:
+            yield encode(model, processor, batch) @ head.T
+            batch = []
+    if batch:
+        yield encode(model, processor, batch) @ head.T
+
+
+def encode(model, processor, pictures):
+    pixels = processor(images=pictures, return_tensors="pt").pixel_values
+    return normalized(model.visual_projection(model.vision_model(pixels).pooler_output))
+
+
+@torch.no_grad()
+def main():
+    args = arguments()
+    classes, templates, ours = (
+        json.loads(path.read_text()) for path in (args.classes, args.templates, args.predictions)
+    )
+    model, report = CLIPModel.from_pretrained(
+        args.checkpoint, dtype=torch.float32, output_loading_info=True
+    )
+    assert not report["missing_keys"] and not report["unexpected_keys"], report
+    model.eval()
+    tokenizer = AutoTokenizer.from_pretrained(args.checkpoint)
+    head = build_head(model, tokenizer, classes, templates)
+    pictures = images(args.parquet, args.image_column, len(ours))
+    processor = pil_processor(args.checkpoint)
+    logits = torch.cat(list(logits_of(model, processor, head, pictures, args.batch)))
+    if len(logits) != len(ours):
+        sys.exit(f"{len(ours)} predictions for {len(logits)} images")
+    theirs = logits.argmax(1)
+    equal = theirs == torch.tensor(ours)
+    labels = pq.read_table(args.parquet, columns=[args.label_column]).column(0)[: len(ours)]
+    correct = theirs == torch.tensor(labels.to_pylist())
+    best = logits.topk(min(2, len(classes))).values
+    margins = best[:, 0] - best[:, -1]
+    result = {
+        "n": len(ours),
+        "equal": equal.float().mean().item(),
+        "different_rows": (~equal).nonzero().flatten().tolist()[:20],
+        "largest_margin_where_different": margins[~equal].max().item() if (~equal).any() else None,
+        "accuracy_of_transformers": correct.float().mean().item(),
+    }
+    print(json.dumps(result))
+    sys.exit(result["equal"] < args.at_least)
+
+
+if __name__ == "__main__":
+    main()
