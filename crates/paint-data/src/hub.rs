@@ -179,7 +179,10 @@ impl Repository {
         online: &Online,
     ) -> std::result::Result<Self, String> {
         let (owner, name) = id.split_once('/').unwrap_or(("", id));
-        let mut builder = HFClient::builder().cache_dir(&online.cache);
+        // Three tries take under a second when there is no network; the default five take long.
+        let mut builder = HFClient::builder()
+            .cache_dir(&online.cache)
+            .retry_max_attempts(3);
         if let Some(endpoint) = &online.endpoint {
             builder = builder.endpoint(endpoint);
         }

@@ -1,4 +1,9 @@
 //! Tests of the public interface, in one binary so that they link once.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what the tests are built from must exist"
+)]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod captions;
 mod damage;

@@ -78,17 +78,18 @@ fn rows_that_do_not_fit_leave_nothing() {
 }
 
 #[test]
-fn a_full_disk_is_one_error() {
-    // Every write to this device fails as on a full disk; it exists on Linux only.
-    let full = std::path::Path::new("/dev/full");
-    if !full.exists() {
-        eprintln!("skipped: no {}", full.display());
-        return;
-    }
-    let result = write_parquet(
-        std::path::Path::new("/proc/nothing/x.parquet"),
-        Features::Captioned,
-        [],
+fn a_place_that_cannot_be_written_is_one_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let blocked = dir.path().join("file");
+    std::fs::write(&blocked, "x").unwrap();
+    let result = write_parquet(&blocked.join("x.parquet"), Features::Captioned, []);
+    check_error(result, &["cannot create directory", "file"]);
+    // Something that a file cannot replace.
+    let taken = dir.path().join("taken");
+    std::fs::create_dir_all(taken.join("full")).unwrap();
+    check_error(
+        write_parquet(&taken, Features::Captioned, []),
+        &["cannot write", "taken"],
     );
-    check_error(result, &["cannot create directory", "/proc/nothing"]);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
 }
