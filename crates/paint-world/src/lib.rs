@@ -1,4 +1,41 @@
 //! An embedded captioned image world with its tasks and small pretrained checkpoints.
+//!
+//! A small benchmark that needs no download. All images are 48 x 48 pixels and drawn here: Twemoji
+//! artwork, embedded typefaces, procedural textures, shapes, places and clutter.
+//!
+//! * [`Corpus`] is an endless stream of pictures with captions over more than a thousand
+//!   concepts; its [`Recipe`] says what share shows what.
+//! * [`tasks`] lists three supported tasks, which a model pretrained on the corpus can do, and nine
+//!   patching tasks, whose images the corpus shows rarely and mostly does not name.
+//! * [`write_task`] and [`write_captions`] write ordinary Parquet in the Hub's layout, with a
+//!   dataset card, so that there is one loading path for all data.
+//! * [`write_tokenizer`] writes the tokenizer and preprocessing files of a checkpoint that is
+//!   trained on the corpus.
+//!
+//! Everything is determined by seeds, for any number of threads. Training, validation and test
+//! differ in their seeds and in their factors (typefaces, backgrounds, styles, colours): see
+//! [`Split`]. The crate knows nothing of models or training.
+//!
+//! Artwork: [Twemoji](https://github.com/jdecked/twemoji), copyright Twitter, Inc. and other
+//! contributors, CC-BY 4.0. The tasks mirror those of Ilharco et al. 2022, "Patching
+//! open-vocabulary models by interpolating weights".
+//!
+//! ```
+//! use paint_world::{Corpus, Recipe, Sizes, Split, picture, write_task};
+//!
+//! let corpus = Corpus::new(Recipe::default(), 1)?;
+//! let item = corpus.get(2);
+//! assert_eq!((item.image.dimensions(), item.caption.is_empty()), ((48, 48), false));
+//!
+//! let (image, label) = picture("digits", Split::Test, 7)?;
+//! assert_eq!((image.dimensions(), label), ((48, 48), 7));
+//!
+//! let root = tempfile::tempdir()?;
+//! let sizes = Sizes { train: 20, validation: 10, test: 10 };
+//! let directory = write_task("digits", root.path(), sizes, &|_| ())?;
+//! assert!(directory.join("data/test-00000-of-00001.parquet").is_file());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod artwork;
 mod backgrounds;
@@ -28,4 +65,4 @@ pub use error::{Error, Result};
 pub use publish::{Sizes, picture, write_captions, write_task};
 pub use recipe::Recipe;
 pub use tokenizer::{CONTEXT_LENGTH, VOCABULARY_SIZE, write_tokenizer};
-pub use world::{Role, WorldTask, tasks};
+pub use world::{Role, WorldTask, captions_task, tasks};

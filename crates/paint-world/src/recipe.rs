@@ -68,7 +68,8 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// The kinds of pictures, in the order of [`Kind::ALL`](crate::captions::Kind).
+    /// The shares of the kinds of pictures, in the order in which [`Corpus`](crate::Corpus)
+    /// takes them.
     pub(crate) fn kinds(&self) -> [f32; 8] {
         [
             self.objects,
@@ -188,6 +189,10 @@ mod tests {
         assert!(recipe.check().is_ok());
     }
 
+    fn one(key: &str, value: f32) -> BTreeMap<String, f32> {
+        BTreeMap::from([(key.to_owned(), value)])
+    }
+
     #[test]
     fn bad_recipes_are_refused_by_key() {
         let check = |change: fn(&mut Recipe), key: &str| {
@@ -199,10 +204,7 @@ mod tests {
         check(|r| r.objects = f32::NAN, "objects = NaN");
         check(|r| r.words = -0.1, "words = -0.1");
         check(|r| r.vague = 0.9, "vague + attributes");
-        check(|r| drop(r.named.insert("digitz".to_owned(), 0.1)), "digitz");
-        check(
-            |r| drop(r.domain_weights.insert("flags".to_owned(), -1.0)),
-            "flags",
-        );
+        check(|r| r.named = one("digitz", 0.1), "digitz");
+        check(|r| r.domain_weights = one("flags", -1.0), "flags");
     }
 }

@@ -1,6 +1,6 @@
 //! The tasks of the world.
 
-use paint_data::{Task, TaskSource};
+use paint_data::{Columns, Files, Part, Task, TaskSource};
 
 use crate::domain::Domain;
 use crate::error::{Error, Result};
@@ -44,6 +44,33 @@ pub fn tasks() -> Vec<WorldTask> {
         task: task(domain),
     };
     domains().into_iter().enumerate().map(task).collect()
+}
+
+/// The written caption corpus as a task without classes: the Hub id `paint-world/captions`.
+pub fn captions_task() -> Task {
+    let source = source("captions");
+    let columns = Columns {
+        caption: Some("caption".to_owned()),
+        ..Columns::default()
+    };
+    Task {
+        name: "captions".to_owned(),
+        class_names: Vec::new(),
+        label_values: Vec::new(),
+        templates: Vec::new(),
+        source,
+        columns,
+        files: Files::default(),
+        part: Part::default(),
+    }
+}
+
+fn source(name: &str) -> TaskSource {
+    TaskSource::Hub {
+        id: format!("{ORGANISATION}/{name}"),
+        config: None,
+        revision: None,
+    }
 }
 
 pub(crate) fn supported_domains() -> [&'static dyn Domain; 3] {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use paint_data::Task;
+use paint_data::{CaptionDataset, Dataset, Hub, SplitName, Task};
 use paint_world::{
-    Corpus, Error, Recipe, Role, Sizes, Split, picture, tasks, write_captions, write_task,
+    Corpus, Error, Recipe, Role, Sizes, Split, captions_task, picture, tasks, write_captions,
+    write_task,
 };
 
 const SMALL: Sizes = Sizes {
@@ -27,7 +28,9 @@ fn in_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
 fn bytes_do_not_depend_on_the_number_of_threads() {
     let (one, many) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let done = AtomicU64::new(0);
-    let count = |n| drop(done.fetch_add(n, Ordering::Relaxed));
+    let count = |n| {
+        done.fetch_add(n, Ordering::Relaxed);
+    };
     for (root, n_threads) in [(&one, 1), (&many, 4)] {
         in_threads(n_threads, || {
             write_task("objects", root.path(), SMALL, &count).unwrap();
@@ -49,6 +52,43 @@ fn bytes_do_not_depend_on_the_number_of_threads() {
             "{file} differs between 1 and 4 threads"
         );
     }
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let root = tempfile::tempdir().unwrap();
+    let hub = Hub::Directory(root.path().to_owned());
+    let small = Sizes { train: 24, ..SMALL };
+    write_task("land-use", root.path(), small, &|_| ()).unwrap();
+    let task = tasks()
+        .into_iter()
+        .find(|t| t.task.name == "land-use")
+        .unwrap()
+        .task;
+    for (split, n) in [
+        (SplitName::Train, 24),
+        (SplitName::Validation, 5),
+        (SplitName::Test, 7),
+    ] {
+        let dataset = Dataset::open(&task, split, &hub, 0).unwrap();
+        let expected: Vec<u32> = (0..n).map(|i| i % 10).collect();
+        assert_eq!(dataset.labels(), expected, "{split}");
+        assert_eq!(dataset.class_names(), task.class_names);
+    }
+    write_captions(root.path(), 30, 5, &Recipe::default(), &|_| ()).unwrap();
+    // Validation is cut from the training images, since the corpus has one split.
+    let read = |split| {
+        CaptionDataset::open(&captions_task(), split, &hub, 0)
+            .unwrap()
+            .captions()
+            .to_vec()
+    };
+    let mut captions = [read(SplitName::Train), read(SplitName::Validation)].concat();
+    let corpus = Corpus::new(Recipe::default(), 5).unwrap();
+    let mut drawn: Vec<String> = corpus.iter(0).take(30).map(|item| item.caption).collect();
+    captions.sort();
+    drawn.sort();
+    assert_eq!(captions, drawn);
 }
 
 #[test]
