@@ -6,7 +6,7 @@
 //! images with a paired bootstrap interval and McNemar's exact test. Everything is a fraction in
 //! [0, 1]; every interval covers 95 %. [`rq1_verdict`] turns two of them into an answer.
 //!
-//! Knows models and tables of pixels; never training, files or α.
+//! Knows models and tables of pixels; never training, files or weights.
 //! Sources: Wilson 1927, "Probable inference, the law of succession, and statistical inference";
 //! McNemar 1947; Efron & Tibshirani 1993, "An introduction to the bootstrap", chapter 13.
 //!
