@@ -24,7 +24,7 @@ use crate::vocabulary::Vocabulary;
 pub struct Captioned {
     /// 48 x 48 pixels.
     pub image: RgbImage,
-    /// One sentence or phrase in lower case.
+    /// One sentence or phrase, in lower case but for names of countries.
     pub caption: String,
 }
 

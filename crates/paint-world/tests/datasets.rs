@@ -20,7 +20,7 @@ fn in_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new()
         .num_threads(n)
         .build()
-        .unwrap()
+        .expect("a few threads can be started")
         .install(work)
 }
 
