@@ -14,6 +14,7 @@ use crate::{ClipConfig, Error, Result, Tensors, load_tensors};
 ///
 /// It holds clones of the tensors it was built from, which share their storage: an optimiser that
 /// updates a `candle_core::Var` in place is seen by the next forward pass.
+#[derive(Debug)]
 pub struct Clip {
     config: ClipConfig,
     vision: VisionTower,

@@ -11,6 +11,7 @@ pub(crate) fn named(tensors: &Tensors, name: &str) -> Result<Tensor> {
     tensors.get(name).cloned().ok_or_else(missing)
 }
 
+#[derive(Debug)]
 pub(crate) struct LayerNorm {
     weight: Tensor,
     bias: Tensor,
@@ -32,6 +33,7 @@ impl LayerNorm {
     }
 }
 
+#[derive(Debug)]
 struct Linear {
     weight: Tensor,
     bias: Tensor,
@@ -50,6 +52,7 @@ impl Linear {
     }
 }
 
+#[derive(Debug)]
 struct Layer {
     layer_norm1: LayerNorm,
     q_proj: Linear,
@@ -78,7 +81,7 @@ impl Layer {
 }
 
 /// What the layers of one tower have in common.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct EncoderShape {
     pub(crate) n_layers: usize,
     pub(crate) n_heads: usize,
@@ -88,6 +91,7 @@ pub(crate) struct EncoderShape {
     pub(crate) causal: bool,
 }
 
+#[derive(Debug)]
 pub(crate) struct Encoder {
     layers: Vec<Layer>,
     shape: EncoderShape,

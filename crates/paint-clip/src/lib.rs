@@ -36,6 +36,7 @@ mod text;
 mod vision;
 
 mod preprocessor;
+mod resample;
 mod tokenizer;
 mod zero_shot_head;
 

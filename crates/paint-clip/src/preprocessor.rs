@@ -1,14 +1,14 @@
 //! Images to pixels, as `preprocessor_config.json` says and as PIL would compute it.
 
+use std::ops::Range;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::Deserialize;
 
+use crate::resample::{Axis, Filter, resample};
 use crate::{Error, Result};
 
 /// Resizing, cropping and normalising of a checkpoint.
@@ -28,12 +28,6 @@ enum Resize {
     ShortestEdge(usize),
     /// Both sides, whatever that does to the proportions.
     Exact { height: usize, width: usize },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Filter {
-    Bilinear,
-    Bicubic,
 }
 
 impl Preprocessor {
@@ -143,32 +137,26 @@ impl Preprocessor {
 
     /// Resizes with antialiasing, then cuts out the centre. Result: [h, w, 3] row by row.
     ///
-    /// As PIL and `transformers` do it: horizontal pass first, each pass rounded to bytes, black
-    /// around an image that is smaller than the crop. Only what the crop keeps is computed, so that
-    /// a very long image costs no more than its own pixels.
+    /// The same bytes as PIL and `transformers` give, black around an image that is smaller than
+    /// the crop. Only what the crop keeps is computed, so that a very long image costs no more than
+    /// its own pixels. An image without pixels gives black.
     #[must_use]
     pub fn resize_crop(&self, image: &RgbImage) -> Vec<u8> {
         let (source_width, source_height) = (image.width() as usize, image.height() as usize);
         let (out_height, out_width) = self.output;
+        let mut out = vec![0; out_height * out_width * 3];
         if source_width == 0 || source_height == 0 {
-            return vec![0; out_height * out_width * 3];
+            return out;
         }
         let (height, width) = self.resized(source_height, source_width);
-        let rows = Window::centred(source_height, height, out_height);
-        let columns = Window::centred(source_width, width, out_width);
-        let narrow = self.pass(
-            image.as_raw(),
-            (source_height, source_width),
-            None,
-            Some(&columns),
-        );
-        let visible = self.pass(&narrow, (source_height, columns.len), Some(&rows), None);
-        if (rows.len, columns.len) == (out_height, out_width) {
-            return visible;
-        }
-        let mut out = vec![0; out_height * out_width * 3];
-        for (y, row) in visible.chunks_exact(columns.len * 3).enumerate() {
-            let start = ((rows.offset + y) * out_width + columns.offset) * 3;
+        let (top, kept_rows) = centred(height, out_height);
+        let (left, kept_columns) = centred(width, out_width);
+        let visible_width = kept_columns.len();
+        let rows = Axis::new(source_height, height, kept_rows, self.filter);
+        let columns = Axis::new(source_width, width, kept_columns, self.filter);
+        let visible = resample(image.as_raw(), source_width, &rows, &columns);
+        for (y, row) in visible.chunks_exact(visible_width * 3).enumerate() {
+            let start = ((top + y) * out_width + left) * 3;
             out[start..start + row.len()].copy_from_slice(row);
         }
         out
@@ -182,36 +170,6 @@ impl Preprocessor {
             Some(Resize::ShortestEdge(edge)) if height <= width => (edge, edge * width / height),
             Some(Resize::ShortestEdge(edge)) => (edge * height / width, edge),
         }
-    }
-
-    /// Resizes along one axis, the one that has a window.
-    fn pass(
-        &self,
-        source: &[u8],
-        (height, width): (usize, usize),
-        rows: Option<&Window>,
-        columns: Option<&Window>,
-    ) -> Vec<u8> {
-        let (top, span_y, out_height) =
-            rows.map_or((0.0, height as f64, height), |w| (w.start, w.span, w.len));
-        let (left, span_x, out_width) =
-            columns.map_or((0.0, width as f64, width), |w| (w.start, w.span, w.len));
-        let filter = match self.filter {
-            Filter::Bilinear => FilterType::Bilinear,
-            // a = -0.5, as PIL's BICUBIC.
-            Filter::Bicubic => FilterType::CatmullRom,
-        };
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(filter))
-            .crop(left, top, span_x, span_y)
-            .use_alpha(false);
-        let from = ImageRef::new(width as u32, height as u32, source, PixelType::U8x3)
-            .expect("the buffer of an image has width * height * 3 bytes");
-        let mut to = Image::new(out_width as u32, out_height as u32, PixelType::U8x3);
-        Resizer::new()
-            .resize(&from, &mut to, &options)
-            .expect("the pixel types are equal and the window lies within the image");
-        to.into_vec()
     }
 
     /// Bytes to what the model sees. `pixels`: n images [h, w, 3] one after the other →
@@ -245,34 +203,12 @@ impl Preprocessor {
     }
 }
 
-/// What the centre crop keeps along one axis.
-struct Window {
-    /// Its start in source pixels.
-    start: f64,
-    /// Its length in source pixels.
-    span: f64,
-    /// Its length in result pixels.
-    len: usize,
-    /// Its start in the result; above 0 where the image is smaller than the crop.
-    offset: usize,
-}
-
-impl Window {
-    /// `source` pixels resized to `resized`, of which `crop` are kept around the middle.
-    fn centred(source: usize, resized: usize, crop: usize) -> Self {
-        // transformers rounds towards the start for images larger and smaller than the crop alike.
-        let first = (resized as i64 - crop as i64).div_euclid(2);
-        let len = resized.min(crop);
-        let scale = source as f64 / resized as f64;
-        let start = first.max(0) as f64 * scale;
-        let span = (len as f64 * scale).min(source as f64 - start);
-        Self {
-            start,
-            span,
-            len,
-            offset: (-first).max(0) as usize,
-        }
-    }
+/// Along one axis: where in the crop the resized image starts, and which of its pixels are kept.
+fn centred(resized: usize, crop: usize) -> (usize, Range<usize>) {
+    // transformers rounds towards the start for images larger and smaller than the crop alike.
+    let first = (resized as i64 - crop as i64).div_euclid(2);
+    let kept = first.max(0) as usize;
+    ((-first).max(0) as usize, kept..kept + resized.min(crop))
 }
 
 fn levels(file: &File) -> [[f32; 256]; 3] {

@@ -9,6 +9,7 @@ use crate::{ClipConfig, Error, Result, Tensors, TextConfig};
 /// "the largest id of the text".
 const LEGACY_EOS: u32 = 2;
 
+#[derive(Debug)]
 pub(crate) struct TextTower {
     token_embedding: Tensor,
     position_embedding: Tensor,

@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use crate::encoder::{Encoder, EncoderShape, LayerNorm, named};
 use crate::{ClipConfig, Error, Result, Tensors};
 
+#[derive(Debug)]
 pub(crate) struct VisionTower {
     class_embedding: Tensor,
     patch_embedding: Tensor,
