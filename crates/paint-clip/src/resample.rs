@@ -4,7 +4,7 @@
 //! it wherever a sum falls near one half, and after two passes by two levels in places. Zero-shot
 //! predictions that agree with `transformers` start with equal pixels.
 //!
-//! Source: Pillow 11.0.0, `src/libImaging/Resample.c` (`precompute_coeffs`,
+//! Source: Pillow, `src/libImaging/Resample.c` (`precompute_coeffs`,
 //! `normalize_coeffs_8bpc`, `ImagingResampleHorizontal_8bpc`, `ImagingResampleVertical_8bpc`).
 
 use std::ops::Range;
