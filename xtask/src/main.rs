@@ -1,2 +1,60 @@
-//! The runner of the paint workspace.
-fn main() {}
+//! The runner of the paint workspace: `cargo xtask COMMAND`.
+//!
+//! It joins the crates and computes nothing of its own.
+
+mod machine;
+mod model;
+mod models;
+mod patching;
+mod preset;
+mod pretrain;
+mod progress;
+mod rq1;
+mod run_dir;
+mod tasks;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::progress::Console;
+
+// Every tensor operation allocates: an allocator that keeps its pages saves the kernel from
+// clearing them again and again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Patch open-vocabulary models by interpolating weights
+#[derive(Parser)]
+#[command(name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Rq1(rq1::Rq1Args),
+    Patch(rq1::PatchArgs),
+    Pretrain(pretrain::Args),
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("PAINT_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let console = Console::new();
+    let result = match Cli::parse().command {
+        Command::Rq1(args) => rq1::rq1(&args, &console),
+        Command::Patch(args) => rq1::patch_own(&args, &console),
+        Command::Pretrain(args) => pretrain::run(&args, &console),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console.say(format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// A list of tasks to patch on and of tasks whose accuracy must stay.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
     /// Short name.
@@ -19,6 +19,9 @@ pub struct Suite {
     /// Name or directory of the zero-shot model, if the suite comes with one.
     #[serde(default)]
     pub model: Option<String>,
+    /// Hyperparameters of fine-tuning that suit the model; read by whoever trains.
+    #[serde(default)]
+    pub fine_tune: Option<toml::Table>,
 }
 
 impl Suite {

@@ -122,7 +122,12 @@ impl InplaceOp2 for Update<'_> {
             .par_chunks_mut(piece)
             .zip(grad.par_chunks(piece))
             .zip(m.par_chunks_mut(piece).zip(v.par_chunks_mut(piece)))
-            .for_each(|((theta, grad), (m, v))| vectorized(|| self.piece(theta, grad, m, v)));
+            .for_each(|((theta, grad), (m, v))| {
+                vectorized(
+                    #[inline(always)]
+                    || self.piece(theta, grad, m, v),
+                )
+            });
         Ok(())
     }
 }

@@ -31,12 +31,17 @@ impl CustomOp2 for Add {
     ) -> Result<(CpuStorage, Shape)> {
         let (a, b) = (values(a, a_layout)?, values(b, b_layout)?);
         let mut out = vec![0.0; a.len()];
-        for_row_pieces(&mut out, 1, |first, out| {
-            let (a, b) = (&a[first..first + out.len()], &b[first..first + out.len()]);
-            for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-                *out = a + b;
-            }
-        });
+        for_row_pieces(
+            &mut out,
+            1,
+            #[inline(always)]
+            |first, out| {
+                let (a, b) = (&a[first..first + out.len()], &b[first..first + out.len()]);
+                for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+                    *out = a + b;
+                }
+            },
+        );
         Ok((CpuStorage::F32(out), a_layout.shape().clone()))
     }
 

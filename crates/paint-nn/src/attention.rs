@@ -178,7 +178,10 @@ impl CustomOp3 for Attention {
         let image = (self.tokens * self.width).max(1);
         out.par_chunks_mut(image).enumerate().for_each(|(i, out)| {
             let at = |x: &'_ [f32]| i * image..((i + 1) * image).min(x.len());
-            vectorized(|| self.forward_image(&q[at(q)], &k[at(k)], &v[at(v)], out));
+            vectorized(
+                #[inline(always)]
+                || self.forward_image(&q[at(q)], &k[at(k)], &v[at(v)], out),
+            );
         });
         Ok((CpuStorage::F32(out), q_layout.shape().clone()))
     }
@@ -206,7 +209,10 @@ impl CustomOp3 for Attention {
                             .for_each(|(i, ((dq, dk), dv))| {
                                 let inputs =
                                     [q, k, v, grad].map(|x| &x[i * image..(i + 1) * image]);
-                                vectorized(|| self.backward_image(inputs, [dq, dk, dv]));
+                                vectorized(
+                                    #[inline(always)]
+                                    || self.backward_image(inputs, [dq, dk, dv]),
+                                );
                             });
                         Ok(())
                     })

@@ -47,17 +47,24 @@ impl CustomOp1 for CrossEntropy {
         let logits = values(logits, layout)?;
         let n_classes = logits.len() / self.targets.len();
         let mut losses = vec![0.0; self.targets.len()];
-        for_row_pieces(&mut losses, 1, |first, losses| {
-            let rows = logits[first * n_classes..].chunks_exact(n_classes);
-            for ((loss, row), &target) in losses.iter_mut().zip(rows).zip(&self.targets[first..]) {
-                let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let log_sum = max + row.iter().map(|z| exp(z - max)).sum::<f32>().ln();
-                let mean = row.iter().sum::<f32>() / n_classes as f32;
-                let expected =
-                    (1.0 - self.smoothing) * row[target as usize] + self.smoothing * mean;
-                *loss = log_sum - expected;
-            }
-        });
+        for_row_pieces(
+            &mut losses,
+            1,
+            #[inline(always)]
+            |first, losses| {
+                let rows = logits[first * n_classes..].chunks_exact(n_classes);
+                for ((loss, row), &target) in
+                    losses.iter_mut().zip(rows).zip(&self.targets[first..])
+                {
+                    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    let log_sum = max + row.iter().map(|z| exp(z - max)).sum::<f32>().ln();
+                    let mean = row.iter().sum::<f32>() / n_classes as f32;
+                    let expected =
+                        (1.0 - self.smoothing) * row[target as usize] + self.smoothing * mean;
+                    *loss = log_sum - expected;
+                }
+            },
+        );
         let total: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
         Ok((
             CpuStorage::F32(vec![(total / losses.len() as f64) as f32]),
@@ -71,19 +78,25 @@ impl CustomOp1 for CrossEntropy {
         let smooth = self.smoothing / n_classes as f32;
         let grad = with_values(logits, |logits| {
             let mut out = vec![0.0; logits.len()];
-            for_row_pieces(&mut out, n_classes, |first, out| {
-                let rows = logits[first * n_classes..].chunks_exact(n_classes);
-                let targets = &self.targets[first..];
-                for ((out, row), &target) in out.chunks_exact_mut(n_classes).zip(rows).zip(targets)
-                {
-                    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                    out.iter_mut().zip(row).for_each(|(o, z)| *o = exp(z - max));
-                    let inverse = 1.0 / out.iter().sum::<f32>();
-                    out.iter_mut()
-                        .for_each(|o| *o = scale * (*o * inverse - smooth));
-                    out[target as usize] -= scale * (1.0 - self.smoothing);
-                }
-            });
+            for_row_pieces(
+                &mut out,
+                n_classes,
+                #[inline(always)]
+                |first, out| {
+                    let rows = logits[first * n_classes..].chunks_exact(n_classes);
+                    let targets = &self.targets[first..];
+                    for ((out, row), &target) in
+                        out.chunks_exact_mut(n_classes).zip(rows).zip(targets)
+                    {
+                        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                        out.iter_mut().zip(row).for_each(|(o, z)| *o = exp(z - max));
+                        let inverse = 1.0 / out.iter().sum::<f32>();
+                        out.iter_mut()
+                            .for_each(|o| *o = scale * (*o * inverse - smooth));
+                        out[target as usize] -= scale * (1.0 - self.smoothing);
+                    }
+                },
+            );
             tensor(out, (n, n_classes))
         })?;
         Ok(Some(grad))

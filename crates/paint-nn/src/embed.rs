@@ -52,14 +52,19 @@ impl CustomOp3 for Embed {
         );
         let (from, to) = (n * d, (n + 1) * d);
         let mut out = vec![0.0; batch * to];
-        for_row_pieces(&mut out, to, |first, out| {
-            for (i, out) in out.chunks_exact_mut(to).enumerate() {
-                let (head, tail) = out.split_at_mut(d);
-                head.copy_from_slice(class);
-                tail.copy_from_slice(&patches[(first + i) * from..][..from]);
-                out.iter_mut().zip(position).for_each(|(out, p)| *out += p);
-            }
-        });
+        for_row_pieces(
+            &mut out,
+            to,
+            #[inline(always)]
+            |first, out| {
+                for (i, out) in out.chunks_exact_mut(to).enumerate() {
+                    let (head, tail) = out.split_at_mut(d);
+                    head.copy_from_slice(class);
+                    tail.copy_from_slice(&patches[(first + i) * from..][..from]);
+                    out.iter_mut().zip(position).for_each(|(out, p)| *out += p);
+                }
+            },
+        );
         Ok((CpuStorage::F32(out), Shape::from((batch, n + 1, d))))
     }
 
@@ -74,11 +79,17 @@ impl CustomOp3 for Embed {
         let (batch, n, d) = patches.dims3()?;
         let to = (n + 1) * d;
         let sums = with_values(grad, |grad| {
-            Ok(reduce_rows(batch, to, to, |range, sum| {
-                for image in grad[range.start * to..range.end * to].chunks_exact(to) {
-                    sum.iter_mut().zip(image).for_each(|(s, g)| *s += g);
-                }
-            }))
+            Ok(reduce_rows(
+                batch,
+                to,
+                to,
+                #[inline(always)]
+                |range, sum| {
+                    for image in grad[range.start * to..range.end * to].chunks_exact(to) {
+                        sum.iter_mut().zip(image).for_each(|(s, g)| *s += g);
+                    }
+                },
+            ))
         })?;
         let class = tensor(sums[..d].to_vec(), d)?;
         let grad_patches = match patches.track_op() {

@@ -45,14 +45,19 @@ impl CustomOp3 for LayerNorm {
             )
         }
         let mut out = vec![0.0; rows * d];
-        for_row_pieces(&mut out, d, |first, out| {
-            for (out, x) in out.chunks_exact_mut(d).zip(x[first * d..].chunks_exact(d)) {
-                let [mean, rstd] = moments(x, self.eps);
-                for (((out, x), weight), bias) in out.iter_mut().zip(x).zip(weight).zip(bias) {
-                    *out = (x - mean) * rstd * weight + bias;
+        for_row_pieces(
+            &mut out,
+            d,
+            #[inline(always)]
+            |first, out| {
+                for (out, x) in out.chunks_exact_mut(d).zip(x[first * d..].chunks_exact(d)) {
+                    let [mean, rstd] = moments(x, self.eps);
+                    for (((out, x), weight), bias) in out.iter_mut().zip(x).zip(weight).zip(bias) {
+                        *out = (x - mean) * rstd * weight + bias;
+                    }
                 }
-            }
-        });
+            },
+        );
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
 
@@ -75,19 +80,25 @@ impl CustomOp3 for LayerNorm {
                 });
                 let (mut grad_weight, mut grad_bias) = (None, None);
                 if weight.track_op() || bias.track_op() {
-                    let sums = reduce_rows(rows, d, 2 * d, |range, sum| {
-                        let (weight, bias) = sum.split_at_mut(d);
-                        for row in range {
-                            let (mean, rstd) = (moments[2 * row], moments[2 * row + 1]);
-                            let (x, grad) = (&x_values[row * d..][..d], &grad[row * d..][..d]);
-                            for (((w, b), x), g) in
-                                weight.iter_mut().zip(&mut *bias).zip(x).zip(grad)
-                            {
-                                *w += g * (x - mean) * rstd;
-                                *b += g;
+                    let sums = reduce_rows(
+                        rows,
+                        d,
+                        2 * d,
+                        #[inline(always)]
+                        |range, sum| {
+                            let (weight, bias) = sum.split_at_mut(d);
+                            for row in range {
+                                let (mean, rstd) = (moments[2 * row], moments[2 * row + 1]);
+                                let (x, grad) = (&x_values[row * d..][..d], &grad[row * d..][..d]);
+                                for (((w, b), x), g) in
+                                    weight.iter_mut().zip(&mut *bias).zip(x).zip(grad)
+                                {
+                                    *w += g * (x - mean) * rstd;
+                                    *b += g;
+                                }
                             }
-                        }
-                    });
+                        },
+                    );
                     grad_weight = Some(tensor(sums[..d].to_vec(), d)?);
                     grad_bias = Some(tensor(sums[d..].to_vec(), d)?);
                 }
@@ -127,11 +138,16 @@ fn moments(x: &[f32], eps: f32) -> [f32; 2] {
 /// The moments of every row, one after the other.
 fn all_moments(x: &[f32], d: usize, eps: f32) -> Vec<f32> {
     let mut out = vec![0.0; x.len() / d * 2];
-    for_row_pieces(&mut out, 2, |first, out| {
-        for (out, x) in out.chunks_exact_mut(2).zip(x[first * d..].chunks_exact(d)) {
-            out.copy_from_slice(&moments(x, eps));
-        }
-    });
+    for_row_pieces(
+        &mut out,
+        2,
+        #[inline(always)]
+        |first, out| {
+            for (out, x) in out.chunks_exact_mut(2).zip(x[first * d..].chunks_exact(d)) {
+                out.copy_from_slice(&moments(x, eps));
+            }
+        },
+    );
     out
 }
 
@@ -139,20 +155,25 @@ fn all_moments(x: &[f32], d: usize, eps: f32) -> Vec<f32> {
 fn grad_x(x: &[f32], weight: &[f32], grad: &[f32], moments: &[f32]) -> Vec<f32> {
     let d = weight.len();
     let mut out = vec![0.0; x.len()];
-    for_row_pieces(&mut out, d, |first, out| {
-        for (i, out) in out.chunks_exact_mut(d).enumerate() {
-            let row = first + i;
-            let (mean, rstd) = (moments[2 * row], moments[2 * row + 1]);
-            let (x, grad) = (&x[row * d..][..d], &grad[row * d..][..d]);
-            for ((out, g), w) in out.iter_mut().zip(grad).zip(weight) {
-                *out = g * w;
+    for_row_pieces(
+        &mut out,
+        d,
+        #[inline(always)]
+        |first, out| {
+            for (i, out) in out.chunks_exact_mut(d).enumerate() {
+                let row = first + i;
+                let (mean, rstd) = (moments[2 * row], moments[2 * row + 1]);
+                let (x, grad) = (&x[row * d..][..d], &grad[row * d..][..d]);
+                for ((out, g), w) in out.iter_mut().zip(grad).zip(weight) {
+                    *out = g * w;
+                }
+                let mean_g = lane_sum(out, |_, g| g) / d as f32;
+                let mean_gx = lane_sum(out, |j, g| g * (x[j] - mean) * rstd) / d as f32;
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out = rstd * (*out - mean_g - (x - mean) * rstd * mean_gx);
+                }
             }
-            let mean_g = lane_sum(out, |_, g| g) / d as f32;
-            let mean_gx = lane_sum(out, |j, g| g * (x[j] - mean) * rstd) / d as f32;
-            for (out, x) in out.iter_mut().zip(x) {
-                *out = rstd * (*out - mean_g - (x - mean) * rstd * mean_gx);
-            }
-        }
-    });
+        },
+    );
     out
 }

@@ -79,10 +79,15 @@ impl Linear {
                     layout.dims()
                 )
             }
-            for_row_pieces(&mut out, n_out, |_, out| {
-                out.chunks_exact_mut(n_out)
-                    .for_each(|row| row.copy_from_slice(bias));
-            });
+            for_row_pieces(
+                &mut out,
+                n_out,
+                #[inline(always)]
+                |_, out| {
+                    out.chunks_exact_mut(n_out)
+                        .for_each(|row| row.copy_from_slice(bias));
+                },
+            );
         }
         matmul(
             &mut out,
@@ -106,17 +111,27 @@ impl Linear {
     /// Applies the activation, keeping what was before it if a gradient may follow.
     fn activate(&self, mut before: Vec<f32>, activation: Activation) -> Vec<f32> {
         if !self.keep {
-            for_row_pieces(&mut before, 1, |_, out| {
-                out.iter_mut().for_each(|x| *x = activation.value(*x));
-            });
+            for_row_pieces(
+                &mut before,
+                1,
+                #[inline(always)]
+                |_, out| {
+                    out.iter_mut().for_each(|x| *x = activation.value(*x));
+                },
+            );
             return before;
         }
         let mut out = vec![0.0; before.len()];
-        for_row_pieces(&mut out, 1, |first, out| {
-            for (out, &x) in out.iter_mut().zip(&before[first..]) {
-                *out = activation.value(x);
-            }
-        });
+        for_row_pieces(
+            &mut out,
+            1,
+            #[inline(always)]
+            |first, out| {
+                for (out, &x) in out.iter_mut().zip(&before[first..]) {
+                    *out = activation.value(x);
+                }
+            },
+        );
         // A custom operation runs forward once, so the lock is empty here.
         let _ = self.before.set(before);
         out
@@ -154,11 +169,18 @@ impl Linear {
                 })
             });
             let grad_bias = bias.filter(|bias| bias.track_op()).map(|_| {
-                let sums = reduce_rows(rows, n_out, n_out, |range, sum| {
-                    for row in grad[range.start * n_out..range.end * n_out].chunks_exact(n_out) {
-                        sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
-                    }
-                });
+                let sums = reduce_rows(
+                    rows,
+                    n_out,
+                    n_out,
+                    #[inline(always)]
+                    |range, sum| {
+                        for row in grad[range.start * n_out..range.end * n_out].chunks_exact(n_out)
+                        {
+                            sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
+                        }
+                    },
+                );
                 tensor(sums, n_out)
             });
             Ok([
@@ -178,11 +200,16 @@ impl Linear {
             bail!("linear_activation: the forward pass kept no values for a gradient")
         };
         let mut out = vec![0.0; grad.len()];
-        for_row_pieces(&mut out, 1, |first, out| {
-            for ((out, &x), &grad) in out.iter_mut().zip(&before[first..]).zip(&grad[first..]) {
-                *out = grad * activation.derivative(x);
-            }
-        });
+        for_row_pieces(
+            &mut out,
+            1,
+            #[inline(always)]
+            |first, out| {
+                for ((out, &x), &grad) in out.iter_mut().zip(&before[first..]).zip(&grad[first..]) {
+                    *out = grad * activation.derivative(x);
+                }
+            },
+        );
         Ok(Some(out))
     }
 }

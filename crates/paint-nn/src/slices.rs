@@ -74,7 +74,12 @@ pub(crate) fn for_row_pieces(
     let per_piece = rows.div_ceil(n_pieces(out.len())).max(1);
     out.par_chunks_mut(per_piece * columns)
         .enumerate()
-        .for_each(|(piece, chunk)| vectorized(|| f(piece * per_piece, chunk)));
+        .for_each(|(piece, chunk)| {
+            vectorized(
+                #[inline(always)]
+                || f(piece * per_piece, chunk),
+            )
+        });
 }
 
 /// Sums `terms(rows_of_this_piece, accumulator)` over pieces of the rows `0..rows`,
@@ -91,7 +96,10 @@ pub(crate) fn reduce_rows(
         .map(|piece| {
             let mut sum = vec![0.0; width];
             let range = piece * per_piece..((piece + 1) * per_piece).min(rows);
-            vectorized(|| terms(range, &mut sum));
+            vectorized(
+                #[inline(always)]
+                || terms(range, &mut sum),
+            );
             sum
         })
         .collect();

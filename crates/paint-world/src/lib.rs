@@ -42,6 +42,7 @@ mod backgrounds;
 mod canvas;
 mod captions;
 mod card;
+mod checkpoint;
 mod colour;
 mod domain;
 mod english;
@@ -59,6 +60,7 @@ mod tokenizer;
 mod vocabulary;
 mod world;
 
+pub use checkpoint::{Checkpoint, checkpoints};
 pub use captions::{Captioned, Corpus};
 pub use domain::Split;
 pub use error::{Error, Result};

@@ -195,6 +195,11 @@ fn png(image: &RgbImage) -> Vec<u8> {
 
 /// Writes a text file as a whole or not at all.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
+    write_bytes(path, text.as_bytes())
+}
+
+/// Writes a file as a whole or not at all.
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     let fail = |source| Error::Io {
         path: path.to_owned(),
         source,
@@ -202,7 +207,7 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory).map_err(fail)?;
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(fail)?;
-    file.write_all(text.as_bytes()).map_err(fail)?;
+    file.write_all(bytes).map_err(fail)?;
     file.as_file().sync_all().map_err(fail)?;
     file.persist(path).map_err(|e| fail(e.error))?;
     Ok(())

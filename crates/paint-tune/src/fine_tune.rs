@@ -1,0 +1,278 @@
+//! Fine-tuning the image side against a frozen zero-shot head.
+//!
+//! Source: Ilharco et al. 2022, section 2 and appendix A: cross-entropy, AdamW with decay
+//! 0.1, gradient norm clipped at 1, cosine schedule with linear warm-up.
+
+use std::path::Path;
+
+use candle_core::Tensor;
+use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, ZeroShotHead, image_tensor_names};
+use paint_data::PixelTable;
+use serde::{Deserialize, Serialize};
+
+use crate::batches::{Order, read_varied};
+use crate::optimizer::{Optimizer, accumulate};
+use crate::state::{RunKey, restore, save};
+use crate::{Augment, Error, Progress, Result, Schedule};
+
+/// Hyperparameters of fine-tuning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FineTuneConfig {
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Images a step.
+    pub batch: usize,
+    /// Images that go through the model at once; `batch` is cut into parts of this size whose
+    /// gradients add up. 0 means the whole batch.
+    pub micro_batch: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Share of the steps that warm up, in [0, 1).
+    pub warmup: f64,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f64,
+    /// Largest norm of the whole gradient.
+    pub clip_norm: f64,
+    /// Label smoothing in [0, 1).
+    pub label_smoothing: f64,
+    /// Variation of the images.
+    pub augment: Augment,
+    /// Seed of order and variation.
+    pub seed: u64,
+    /// Steps between saved states.
+    pub save_every: u64,
+}
+
+impl Default for FineTuneConfig {
+    fn default() -> Self {
+        Self {
+            steps: 2_000,
+            batch: 128,
+            micro_batch: 0,
+            learning_rate: 1e-5,
+            warmup: 0.1,
+            weight_decay: 0.1,
+            clip_norm: 1.0,
+            label_smoothing: 0.0,
+            augment: Augment::default(),
+            seed: 0,
+            save_every: 100,
+        }
+    }
+}
+
+impl FineTuneConfig {
+    /// The learning rates of the run.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            peak: self.learning_rate,
+            steps: self.steps,
+            warmup: self.warmup,
+        }
+    }
+
+    /// Checks every hyperparameter.
+    ///
+    /// # Errors
+    /// Names the first one outside its range.
+    pub fn check(&self) -> Result<()> {
+        let area = f64::from(self.augment.min_area);
+        check_all(&[
+            ("steps", self.steps as f64, self.steps > 0, "at least 1"),
+            ("batch", self.batch as f64, self.batch > 0, "at least 1"),
+            (
+                "save_every",
+                self.save_every as f64,
+                self.save_every > 0,
+                "at least 1",
+            ),
+            positive("learning_rate", self.learning_rate),
+            positive("clip_norm", self.clip_norm),
+            share("warmup", self.warmup),
+            share("label_smoothing", self.label_smoothing),
+            share("weight_decay", self.weight_decay),
+            (
+                "min_area",
+                area,
+                area > 0.0 && area <= 1.0,
+                "a share in (0, 1]",
+            ),
+        ])
+    }
+}
+
+type Range = (&'static str, f64, bool, &'static str);
+
+pub(crate) fn positive(key: &'static str, value: f64) -> Range {
+    (
+        key,
+        value,
+        value > 0.0 && value.is_finite(),
+        "a positive number",
+    )
+}
+
+pub(crate) fn share(key: &'static str, value: f64) -> Range {
+    (key, value, (0.0..1.0).contains(&value), "a share in [0, 1)")
+}
+
+pub(crate) fn check_all(ranges: &[Range]) -> Result<()> {
+    match ranges.iter().find(|(_, _, ok, _)| !ok) {
+        Some(&(key, value, _, expected)) => Err(Error::Config {
+            key,
+            value: value.to_string(),
+            expected,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What is fine-tuned on what.
+#[derive(Clone, Copy)]
+pub struct FineTuneInput<'a> {
+    /// Architecture of the model.
+    pub config: &'a ClipConfig,
+    /// The zero-shot weights, f32, not changed.
+    pub zero_shot: &'a Tensors,
+    /// The task's head, built from the zero-shot model.
+    pub head: &'a ZeroShotHead,
+    /// Training images with their labels.
+    pub images: &'a PixelTable,
+    /// Mean and deviation of the pixels.
+    pub preprocessor: &'a Preprocessor,
+}
+
+/// Fine-tunes the image side; the rest of the returned weights is the zero-shot model's.
+///
+/// The state is kept in `state`, a file; a call with the same input continues there. It is
+/// left in place at the end, so that a finished run is not repeated.
+///
+/// # Errors
+/// If a hyperparameter is out of range, model, head and images do not fit, a tensor gets no
+/// gradient, the loss is not finite, or the state cannot be read or written.
+pub fn fine_tune(
+    input: FineTuneInput<'_>,
+    config: &FineTuneConfig,
+    state: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Tensors> {
+    config.check()?;
+    check_input(&input)?;
+    let names = image_tensor_names(input.config);
+    let learning = names
+        .iter()
+        .filter_map(|name| input.zero_shot.get_key_value(name));
+    let mut optimizer = Optimizer::new(learning, config.weight_decay, config.clip_norm)?;
+    let key = run_key(&input, config)?;
+    let done = restore(state, &key, &mut optimizer)?;
+
+    let mut tensors = input.zero_shot.clone();
+    for (name, parameter) in &optimizer.parameters {
+        tensors.insert(name.clone(), parameter.theta.as_tensor().clone());
+    }
+    let clip = Clip::from_tensors(input.config, &tensors)?;
+    let schedule = config.schedule();
+    let mut order = Order::new(input.images.len(), config.seed);
+    for step in done + 1..=config.steps {
+        let rows = order.batch(step, config.batch);
+        let part = if config.micro_batch == 0 {
+            rows.len()
+        } else {
+            config.micro_batch
+        };
+        let pixels = read_varied(input.images, &rows, &config.augment, config.seed, step)?;
+        let (mut gradients, mut loss_sum) = (None, 0.0);
+        let images = pixels.chunks(part * input.images.image_bytes());
+        for (rows, pixels) in rows.chunks(part).zip(images) {
+            let loss = loss(&clip, &input, config, rows, pixels)?;
+            // The mean over the batch, whatever the size of the last part.
+            let share = rows.len() as f64 / config.batch as f64;
+            loss_sum += f64::from(loss.to_scalar::<f32>()?) * share;
+            let store = (loss * share)?.backward()?;
+            gradients = Some(accumulate(gradients, optimizer.gradients(&store, step)?)?);
+        }
+        if !loss_sum.is_finite() {
+            return Err(Error::NotFinite {
+                what: "the loss",
+                value: loss_sum,
+                step,
+            });
+        }
+        let learning_rate = schedule.learning_rate(step);
+        if let Some(gradients) = gradients {
+            optimizer.step(&gradients, 1, learning_rate, step)?;
+        }
+        if step % config.save_every == 0 || step == config.steps {
+            save(state, &key, step, &optimizer)?;
+        }
+        progress(Progress {
+            step,
+            steps: config.steps,
+            loss: loss_sum,
+            learning_rate,
+        });
+    }
+    for (name, parameter) in &optimizer.parameters {
+        tensors.insert(name.clone(), parameter.theta.as_detached_tensor());
+    }
+    Ok(tensors)
+}
+
+fn loss(
+    clip: &Clip,
+    input: &FineTuneInput<'_>,
+    config: &FineTuneConfig,
+    rows: &[usize],
+    pixels: &[u8],
+) -> Result<Tensor> {
+    let pixels = input
+        .preprocessor
+        .normalize(pixels, rows.len(), clip.device())?;
+    let logits = input.head.logits(&clip.encode_image(&pixels)?)?;
+    let labels: Vec<u32> = rows.iter().map(|&row| input.images.labels()[row]).collect();
+    Ok(paint_nn::cross_entropy(
+        &logits,
+        &labels,
+        config.label_smoothing,
+    )?)
+}
+
+fn check_input(input: &FineTuneInput<'_>) -> Result<()> {
+    let size = input.config.vision.image_size;
+    let (height, width) = (input.images.height(), input.images.width());
+    if (height, width) != (size, size) {
+        let message =
+            format!("the model sees {size}×{size} pixels, the images are {height}×{width}");
+        return Err(Error::Mismatch(message));
+    }
+    if input.images.is_empty() {
+        return Err(Error::Mismatch("there are no training images".to_owned()));
+    }
+    let n_classes = input.head.n_classes();
+    match input.images.labels().iter().max() {
+        Some(&largest) if largest as usize >= n_classes => Err(Error::Mismatch(format!(
+            "the training images have label {largest}, the head has {n_classes} classes"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn run_key(input: &FineTuneInput<'_>, config: &FineTuneConfig) -> Result<String> {
+    // How often the state is saved changes no result.
+    let config = FineTuneConfig {
+        save_every: 1,
+        ..config.clone()
+    };
+    let mut key = RunKey::new("fine-tune 1")
+        .text(&format!("{config:?}"))
+        .text(&format!("{:?}", input.config))
+        .text(input.images.content_key())
+        .text(input.images.transform_key())
+        .tensor("head", input.head.weights())?;
+    for (name, tensor) in input.zero_shot {
+        key = key.tensor(name, tensor)?;
+    }
+    Ok(key.finish())
+}

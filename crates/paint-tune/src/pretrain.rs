@@ -1,0 +1,333 @@
+//! Contrastive pretraining of both towers from scratch.
+//!
+//! Source: Radford et al. 2021, section 2.3. Captions repeat in small corpora, so each
+//! distinct caption of a batch is encoded once: an image has one right caption, a caption
+//! shares its probability between its images.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, init, l2_normalize};
+use paint_data::{PixelTable, Rng};
+use serde::{Deserialize, Serialize};
+
+use crate::batches::{Order, read_varied};
+use crate::fine_tune::{check_all, positive, share};
+use crate::optimizer::Optimizer;
+use crate::state::{RunKey, restore, save};
+use crate::{Augment, Error, Progress, Result, Schedule};
+
+/// Stream of random numbers for the first weights.
+const INIT: u64 = 3;
+
+/// CLIP's bound on the temperature: `logit_scale` at most ln 100.
+const LOGIT_SCALE_MAX: f64 = 4.605_170_185_988_092;
+
+/// Hyperparameters of contrastive pretraining.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PretrainConfig {
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Image–caption pairs a step.
+    pub batch: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Share of the steps that warm up, in [0, 1).
+    pub warmup: f64,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f64,
+    /// Largest norm of the whole gradient.
+    pub clip_norm: f64,
+    /// Variation of the images.
+    pub augment: Augment,
+    /// Seed of first weights, order and variation.
+    pub seed: u64,
+    /// Steps between saved states.
+    pub save_every: u64,
+}
+
+impl Default for PretrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1_000,
+            batch: 256,
+            learning_rate: 1e-3,
+            warmup: 0.05,
+            weight_decay: 0.1,
+            clip_norm: 1.0,
+            augment: Augment::default(),
+            seed: 0,
+            save_every: 250,
+        }
+    }
+}
+
+impl PretrainConfig {
+    /// The learning rates of the run.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            peak: self.learning_rate,
+            steps: self.steps,
+            warmup: self.warmup,
+        }
+    }
+
+    /// Checks every hyperparameter.
+    ///
+    /// # Errors
+    /// Names the first one outside its range.
+    pub fn check(&self) -> Result<()> {
+        let area = f64::from(self.augment.min_area);
+        check_all(&[
+            ("steps", self.steps as f64, self.steps > 0, "at least 1"),
+            (
+                "batch",
+                self.batch as f64,
+                self.batch > 1,
+                "at least 2: a contrast needs two pairs",
+            ),
+            (
+                "save_every",
+                self.save_every as f64,
+                self.save_every > 0,
+                "at least 1",
+            ),
+            positive("learning_rate", self.learning_rate),
+            positive("clip_norm", self.clip_norm),
+            share("warmup", self.warmup),
+            share("weight_decay", self.weight_decay),
+            (
+                "min_area",
+                area,
+                area > 0.0 && area <= 1.0,
+                "a share in (0, 1]",
+            ),
+        ])
+    }
+}
+
+/// Images with one caption each.
+pub struct Corpus<'a> {
+    /// The images.
+    pub images: &'a PixelTable,
+    /// As many captions, in the order of the images.
+    pub captions: Vec<&'a str>,
+}
+
+/// What is trained on what.
+pub struct PretrainInput<'a> {
+    /// Architecture of the model.
+    pub config: &'a ClipConfig,
+    /// Text to ids.
+    pub tokenizer: &'a Tokenizer,
+    /// Mean and deviation of the pixels.
+    pub preprocessor: &'a Preprocessor,
+    /// One or more corpora, mixed in proportion to their sizes.
+    pub corpora: &'a [Corpus<'a>],
+}
+
+/// Trains both towers from seeded first weights.
+///
+/// The state is kept in `state`, a file; a call with the same input continues there.
+///
+/// # Errors
+/// If a hyperparameter is out of range, model and images do not fit, a tensor gets no
+/// gradient, the loss is not finite, or the state cannot be read or written.
+pub fn pretrain(
+    input: &PretrainInput<'_>,
+    config: &PretrainConfig,
+    state: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Tensors> {
+    config.check()?;
+    check_input(input)?;
+    let mut rng = Rng::derive(config.seed, &[INIT]);
+    let first = init(input.config, &mut || rng.normal(), &Device::Cpu)?;
+    let mut optimizer = Optimizer::new(&first, config.weight_decay, config.clip_norm)?;
+    let key = run_key(input, config);
+    let done = restore(state, &key, &mut optimizer)?;
+
+    let tensors: Tensors = optimizer
+        .parameters
+        .iter()
+        .map(|(name, parameter)| (name.clone(), parameter.theta.as_tensor().clone()))
+        .collect();
+    let clip = Clip::from_tensors(input.config, &tensors)?;
+    let schedule = config.schedule();
+    let n_pairs = input.corpora.iter().map(|corpus| corpus.images.len()).sum();
+    let mut order = Order::new(n_pairs, config.seed);
+    for step in done + 1..=config.steps {
+        let rows = order.batch(step, config.batch);
+        let batch = read_batch(input, &rows, config, step)?;
+        let loss = contrastive_loss(&clip, input, &batch)?;
+        let value = f64::from(loss.to_scalar::<f32>()?);
+        if !value.is_finite() {
+            return Err(Error::NotFinite {
+                what: "the loss",
+                value,
+                step,
+            });
+        }
+        let gradients = optimizer.gradients(&loss.backward()?, step)?;
+        let learning_rate = schedule.learning_rate(step);
+        optimizer.step(&gradients, 1, learning_rate, step)?;
+        bound_temperature(&optimizer)?;
+        if step % config.save_every == 0 || step == config.steps {
+            save(state, &key, step, &optimizer)?;
+        }
+        progress(Progress {
+            step,
+            steps: config.steps,
+            loss: value,
+            learning_rate,
+        });
+    }
+    Ok(tensors
+        .into_iter()
+        .map(|(name, tensor)| (name, tensor.detach()))
+        .collect())
+}
+
+/// The pairs of one step.
+struct Batch<'a> {
+    pixels: Vec<u8>,
+    captions: Vec<&'a str>,
+}
+
+fn read_batch<'a>(
+    input: &PretrainInput<'a>,
+    rows: &[usize],
+    config: &PretrainConfig,
+    step: u64,
+) -> Result<Batch<'a>> {
+    let mut batch = Batch {
+        pixels: Vec::new(),
+        captions: Vec::new(),
+    };
+    let mut start = 0;
+    for (i, corpus) in input.corpora.iter().enumerate() {
+        let here = start..start + corpus.images.len();
+        let rows: Vec<usize> = rows
+            .iter()
+            .filter(|row| here.contains(row))
+            .map(|row| row - start)
+            .collect();
+        let seed = config.seed.wrapping_add(i as u64);
+        batch.pixels.extend(read_varied(
+            corpus.images,
+            &rows,
+            &config.augment,
+            seed,
+            step,
+        )?);
+        batch
+            .captions
+            .extend(rows.iter().map(|&row| corpus.captions[row]));
+        start = here.end;
+    }
+    Ok(batch)
+}
+
+fn contrastive_loss(clip: &Clip, input: &PretrainInput<'_>, batch: &Batch<'_>) -> Result<Tensor> {
+    let n = batch.captions.len();
+    let mut distinct = batch.captions.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let caption_of: Vec<u32> = batch
+        .captions
+        .iter()
+        .map(|caption| distinct.partition_point(|known| known < caption) as u32)
+        .collect();
+    let ids = distinct
+        .iter()
+        .map(|caption| Ok(input.tokenizer.encode(caption)?));
+    let texts = l2_normalize(&clip.encode_text(&ids.collect::<Result<Vec<_>>>()?)?)?;
+    let pixels = input
+        .preprocessor
+        .normalize(&batch.pixels, n, clip.device())?;
+    let images = l2_normalize(&clip.encode_image(&pixels)?)?;
+    let logits = images
+        .matmul(&texts.t()?)?
+        .broadcast_mul(&clip.logit_scale().exp()?)?;
+    let to_caption = paint_nn::cross_entropy(&logits, &caption_of, 0.0)?;
+    let to_images = shared_cross_entropy(&logits.t()?.contiguous()?, &caption_of)?;
+    Ok(((to_caption + to_images)? * 0.5)?)
+}
+
+/// Cross-entropy of captions to images, `logits: [captions, images]`, where the images of a
+/// caption are equally right.
+fn shared_cross_entropy(logits: &Tensor, caption_of: &[u32]) -> Result<Tensor> {
+    let (n_captions, n_images) = logits.dims2()?;
+    let mut counts = vec![0.0f32; n_captions];
+    caption_of
+        .iter()
+        .for_each(|&caption| counts[caption as usize] += 1.0);
+    let mut targets = vec![0.0f32; n_captions * n_images];
+    for (image, &caption) in caption_of.iter().enumerate() {
+        let caption = caption as usize;
+        targets[caption * n_images + image] = 1.0 / (counts[caption] * n_captions as f32);
+    }
+    let targets = Tensor::from_vec(targets, (n_captions, n_images), logits.device())?;
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(1)?.detach())?;
+    let log_sums = shifted.exp()?.sum_keepdim(1)?.log()?;
+    Ok((shifted.broadcast_sub(&log_sums)? * targets)?
+        .sum_all()?
+        .neg()?)
+}
+
+fn bound_temperature(optimizer: &Optimizer) -> Result<()> {
+    if let Some(parameter) = optimizer.parameters.get("logit_scale") {
+        parameter
+            .theta
+            .set(&parameter.theta.minimum(LOGIT_SCALE_MAX)?)?;
+    }
+    Ok(())
+}
+
+fn check_input(input: &PretrainInput<'_>) -> Result<()> {
+    let size = input.config.vision.image_size;
+    if input.corpora.iter().all(|corpus| corpus.images.is_empty()) {
+        return Err(Error::Mismatch(
+            "there are no image–caption pairs".to_owned(),
+        ));
+    }
+    for corpus in input.corpora {
+        let (height, width) = (corpus.images.height(), corpus.images.width());
+        if (height, width) != (size, size) {
+            let message =
+                format!("the model sees {size}×{size} pixels, the images are {height}×{width}");
+            return Err(Error::Mismatch(message));
+        }
+        if corpus.images.len() != corpus.captions.len() {
+            let message = format!(
+                "{} images with {} captions",
+                corpus.images.len(),
+                corpus.captions.len()
+            );
+            return Err(Error::Mismatch(message));
+        }
+    }
+    Ok(())
+}
+
+fn run_key(input: &PretrainInput<'_>, config: &PretrainConfig) -> String {
+    // How often the state is saved changes no result.
+    let config = PretrainConfig {
+        save_every: 1,
+        ..config.clone()
+    };
+    let mut key = RunKey::new("pretrain 1")
+        .text(&format!("{config:?}"))
+        .text(&format!("{:?}", input.config));
+    for corpus in input.corpora {
+        key = key
+            .text(corpus.images.content_key())
+            .text(corpus.images.transform_key());
+        for caption in &corpus.captions {
+            key = key.text(caption);
+        }
+    }
+    key.finish()
+}

@@ -1,0 +1,145 @@
+//! The state of a training run in one file: weights, both moments, and how many steps
+//! are done. Written beside and renamed, so that a kill at any moment leaves a whole one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use sha2::{Digest, Sha256};
+
+use crate::optimizer::Optimizer;
+use crate::{Error, Result};
+
+/// What a run is determined by, hashed: a state is continued only by the same run.
+pub(crate) struct RunKey(Sha256);
+
+impl RunKey {
+    pub(crate) fn new(kind: &str) -> Self {
+        Self(Sha256::new()).text(kind)
+    }
+
+    /// Takes in a text, its length first so that two texts cannot be taken for one.
+    pub(crate) fn text(mut self, text: &str) -> Self {
+        self.0.update((text.len() as u64).to_le_bytes());
+        self.0.update(text);
+        self
+    }
+
+    pub(crate) fn tensor(mut self, name: &str, tensor: &Tensor) -> Result<Self> {
+        self = self.text(name);
+        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+        self.0.update(bytemuck::cast_slice::<f32, u8>(&values));
+        Ok(self)
+    }
+
+    pub(crate) fn finish(self) -> String {
+        self.0
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+/// Replaces the state file.
+pub(crate) fn save(path: &Path, key: &str, step: u64, optimizer: &Optimizer) -> Result<()> {
+    let mut arrays: BTreeMap<String, (Vec<usize>, Vec<f32>)> = BTreeMap::new();
+    for (name, parameter) in &optimizer.parameters {
+        let shape = parameter.theta.dims().to_vec();
+        let theta = parameter.theta.flatten_all()?.to_vec1::<f32>()?;
+        arrays.insert(format!("theta/{name}"), (shape.clone(), theta));
+        arrays.insert(
+            format!("m/{name}"),
+            (shape.clone(), parameter.moments.m.clone()),
+        );
+        arrays.insert(format!("v/{name}"), (shape, parameter.moments.v.clone()));
+    }
+    let views = arrays.iter().map(|(name, (shape, values))| {
+        let bytes = bytemuck::cast_slice(values);
+        TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+    });
+    let damaged = |problem: safetensors::SafeTensorError| Error::DamagedState {
+        path: path.to_owned(),
+        problem: problem.to_string(),
+    };
+    let views: Vec<_> = views
+        .collect::<std::result::Result<_, _>>()
+        .map_err(damaged)?;
+    let metadata = HashMap::from([
+        ("key".to_owned(), key.to_owned()),
+        ("step".to_owned(), step.to_string()),
+    ]);
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(damaged)?;
+    write_atomically(path, &bytes).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)?;
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    fs::File::open(parent)?.sync_all()
+}
+
+/// Loads the state file into `optimizer`; the number of steps done, 0 if there is no file.
+pub(crate) fn restore(path: &Path, key: &str, optimizer: &mut Optimizer) -> Result<u64> {
+    let bytes = match fs::read(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        bytes => bytes.map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?,
+    };
+    let damaged = |problem: String| Error::DamagedState {
+        path: path.to_owned(),
+        problem,
+    };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let noted = |name: &str| {
+        header
+            .metadata()
+            .as_ref()
+            .and_then(|m| m.get(name))
+            .cloned()
+    };
+    if noted("key").as_deref() != Some(key) {
+        return Err(Error::ForeignState {
+            path: path.to_owned(),
+        });
+    }
+    let step = noted("step").and_then(|step| step.parse().ok());
+    let step = step.ok_or_else(|| damaged("the number of steps is missing".to_owned()))?;
+    let arrays = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+    for (name, parameter) in &mut optimizer.parameters {
+        let load = |kind: &str, n: usize| {
+            let view = arrays
+                .tensor(&format!("{kind}/{name}"))
+                .map_err(|e| damaged(e.to_string()))?;
+            let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
+            match values.len() == n {
+                true => Ok(values),
+                false => Err(damaged(format!(
+                    "{kind}/{name} has {} values, not {n}",
+                    values.len()
+                ))),
+            }
+        };
+        let n = parameter.theta.elem_count();
+        let theta = Tensor::from_vec(load("theta", n)?, parameter.theta.shape(), &Device::Cpu)?;
+        parameter.theta.set(&theta)?;
+        (parameter.moments.m, parameter.moments.v) = (load("m", n)?, load("v", n)?);
+    }
+    Ok(step)
+}

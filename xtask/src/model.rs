@@ -1,0 +1,73 @@
+//! A checkpoint directory, opened: weights, tokenizer, preprocessing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use candle_core::Device;
+use image::RgbImage;
+use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, ZeroShotHead, load_tensors};
+use paint_data::{PixelTransform, Task};
+
+/// A model as it was found.
+pub(crate) struct Model {
+    pub(crate) dir: PathBuf,
+    pub(crate) config: ClipConfig,
+    pub(crate) tensors: Tensors,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) preprocessor: Preprocessor,
+}
+
+impl Model {
+    pub(crate) fn load(dir: &Path) -> Result<Self> {
+        let open = || -> Result<Self, paint_clip::Error> {
+            Ok(Self {
+                dir: dir.to_owned(),
+                config: ClipConfig::load(dir)?,
+                tensors: load_tensors(dir, &Device::Cpu)?,
+                tokenizer: Tokenizer::load(dir)?,
+                preprocessor: Preprocessor::load(dir)?,
+            })
+        };
+        let model = open().with_context(|| format!("model {}", dir.display()))?;
+        model.clip()?;
+        Ok(model)
+    }
+
+    /// The model with its own weights.
+    pub(crate) fn clip(&self) -> Result<Clip> {
+        Ok(Clip::from_tensors(&self.config, &self.tensors)
+            .with_context(|| format!("model {}", self.dir.display()))?)
+    }
+
+    /// The task's head, from this model's text tower.
+    pub(crate) fn head(&self, task: &Task, class_names: &[String]) -> Result<ZeroShotHead> {
+        ZeroShotHead::build(&self.clip()?, &self.tokenizer, class_names, &task.templates)
+            .with_context(|| format!("task {}", task.name))
+    }
+
+    /// What the model sees of an image, for paint-data.
+    pub(crate) fn transform(&self) -> Transform<'_> {
+        Transform(&self.preprocessor)
+    }
+}
+
+/// Joins the model's preprocessing to the data's pixel tables.
+pub(crate) struct Transform<'a>(pub(crate) &'a Preprocessor);
+
+impl PixelTransform for Transform<'_> {
+    fn key(&self) -> String {
+        self.0.key()
+    }
+
+    fn height(&self) -> usize {
+        self.0.height()
+    }
+
+    fn width(&self) -> usize {
+        self.0.width()
+    }
+
+    fn apply(&self, image: &RgbImage) -> Vec<u8> {
+        self.0.resize_crop(image)
+    }
+}

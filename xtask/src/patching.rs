@@ -1,0 +1,239 @@
+//! The path of question 1 for one model: zero-shot, fine-tuning, every alpha on validation,
+//! the choice, and the chosen one on test.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use candle_core::{Device, Tensor};
+use paint_clip::{
+    Clip, Parent, Provenance, Tensors, WeightDtype, ZeroShotHead, image_tensor_names, save,
+};
+use paint_data::{Dataset, Hub, PixelTable, SkipPolicy, SplitName, Task};
+use paint_eval::{Predictions, predict};
+use paint_mix::{Candidate, Choice, Rule, ValidationAccuracy, choose, interpolate_values};
+use paint_tune::{FineTuneConfig, FineTuneInput, fine_tune};
+
+use crate::model::Model;
+use crate::progress::Console;
+use crate::run_dir::RunDir;
+
+/// Images encoded at a time.
+const BATCH: usize = 128;
+
+/// A task made ready for a model: its head and the pixels of its splits.
+pub(crate) struct Prepared {
+    pub(crate) name: String,
+    head: ZeroShotHead,
+    pub(crate) tables: BTreeMap<SplitName, PixelTable>,
+}
+
+/// Where pixels come from and where they are kept.
+pub(crate) struct Source<'a> {
+    pub(crate) hub: &'a Hub,
+    pub(crate) cache: &'a Path,
+    pub(crate) seed: u64,
+    /// At most so many images of a split; all of them if none.
+    pub(crate) limit: Option<usize>,
+}
+
+impl Prepared {
+    /// Opens the given splits of a task.
+    pub(crate) fn open(
+        task: &Task,
+        splits: &[SplitName],
+        model: &Model,
+        source: &Source<'_>,
+        console: &Console,
+    ) -> Result<Self> {
+        let mut tables = BTreeMap::new();
+        let mut class_names = Vec::new();
+        for &split in splits {
+            let mut dataset = Dataset::open(task, split, source.hub, source.seed)?;
+            if let Some(limit) = source.limit {
+                dataset = dataset.subset(limit.min(dataset.len()), source.seed);
+            }
+            if dataset.is_empty() {
+                bail!("task {}: the {split} split has no images", task.name);
+            }
+            class_names = dataset.class_names().to_vec();
+            let bar = console.bar(&format!("{} {split} images", task.name), dataset.len() as u64);
+            let table = PixelTable::build(
+                &dataset,
+                &model.transform(),
+                source.cache,
+                SkipPolicy::default(),
+                &|done| bar.set_position(done),
+            )?;
+            bar.finish_and_clear();
+            if !table.skipped().is_empty() {
+                console.say(format!(
+                    "{} {split}: {} of {} images do not decode and are left out",
+                    task.name,
+                    table.skipped().len(),
+                    dataset.len()
+                ));
+            }
+            tables.insert(split, table);
+        }
+        Ok(Self { name: task.name.clone(), head: model.head(task, &class_names)?, tables })
+    }
+
+    /// The images of a split that [`Prepared::open`] was asked for.
+    pub(crate) fn table(&self, split: SplitName) -> Result<&PixelTable> {
+        self.tables.get(&split).with_context(|| format!("task {} without {split}", self.name))
+    }
+
+    fn predict(&self, clip: &Clip, model: &Model, split: SplitName) -> Result<Predictions> {
+        let table = self.table(split)?;
+        predict(clip, &model.preprocessor, &self.head, table, BATCH, &|_| {})
+            .with_context(|| format!("task {}", self.name))
+    }
+}
+
+/// What the path of one patching task found.
+pub(crate) struct Patched {
+    pub(crate) choice: Choice,
+    /// Per alpha, on validation: the patching task, then the supported ones.
+    pub(crate) validation: Vec<(f64, Vec<Predictions>)>,
+    /// On test, in the same order: zero-shot and chosen.
+    pub(crate) zero_shot: Vec<Predictions>,
+    pub(crate) chosen: Vec<Predictions>,
+    /// The patching task on test at alpha = 1.
+    pub(crate) fine_tuned: Predictions,
+    /// The patched checkpoint.
+    pub(crate) checkpoint: PathBuf,
+}
+
+/// Settings of [`patch`].
+pub(crate) struct Settings<'a> {
+    pub(crate) fine_tune: &'a FineTuneConfig,
+    pub(crate) grid: &'a [f64],
+    pub(crate) rule: Rule,
+    pub(crate) model_sha256: &'a str,
+}
+
+/// Patches `model` on `task`, keeping an eye on `supported`.
+pub(crate) fn patch(
+    model: &Model,
+    task: &Prepared,
+    supported: &[Prepared],
+    settings: &Settings<'_>,
+    run: &RunDir,
+    console: &Console,
+) -> Result<Patched> {
+    let fine_tuned = fine_tuned_weights(model, task, settings, run, console)?;
+    let evaluated: Vec<&Prepared> = std::iter::once(task).chain(supported).collect();
+    let at = |alpha: f64, on: &Prepared, split: SplitName| -> Result<Predictions> {
+        // The zero-shot model is the same for every patching task.
+        let owner = if alpha == 0.0 { "zero-shot" } else { task.name.as_str() };
+        run.predictions(&format!("{owner}/{alpha:.3}/{}-{split}", on.name), || {
+            on.predict(&mixed(model, &fine_tuned, alpha)?, model, split)
+        })
+    };
+
+    let bar = console.bar(&format!("{}: alpha on validation", task.name), settings.grid.len() as u64);
+    let mut validation = Vec::new();
+    for &alpha in settings.grid {
+        let on = |on: &&Prepared| at(alpha, on, SplitName::Validation);
+        validation.push((alpha, evaluated.iter().map(on).collect::<Result<Vec<_>>>()?));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let choice = choose(&candidates(&validation)?, settings.rule)?;
+
+    let bar = console.bar(&format!("{}: test", task.name), 2 * evaluated.len() as u64 + 1);
+    let test = |alpha: f64, on: &Prepared| {
+        let predictions = at(alpha, on, SplitName::Test);
+        bar.inc(1);
+        predictions
+    };
+    let zero_shot = evaluated.iter().map(|on| test(0.0, on)).collect::<Result<_>>()?;
+    let chosen = evaluated.iter().map(|on| test(choice.alpha, on)).collect::<Result<_>>()?;
+    let at_one = test(1.0, task)?;
+    bar.finish_and_clear();
+
+    let checkpoint = run.path.join("checkpoints").join(&task.name).join("patched");
+    if !checkpoint.join("model.safetensors").exists() {
+        let tensors = mixed_tensors(model, &fine_tuned, choice.alpha)?;
+        let mut provenance = provenance(model, task, settings);
+        provenance.alpha = Some(choice.alpha);
+        save(&checkpoint, &model.config, &tensors, WeightDtype::F32, Some(&model.dir), &provenance)?;
+    }
+    Ok(Patched { choice, validation, zero_shot, chosen, fine_tuned: at_one, checkpoint })
+}
+
+/// The fine-tuned weights: those of a finished run, or trained now.
+fn fine_tuned_weights(
+    model: &Model,
+    task: &Prepared,
+    settings: &Settings<'_>,
+    run: &RunDir,
+    console: &Console,
+) -> Result<Tensors> {
+    let directory = run.path.join("checkpoints").join(&task.name);
+    let input = FineTuneInput {
+        config: &model.config,
+        zero_shot: &model.tensors,
+        head: &task.head,
+        images: task.table(SplitName::Train)?,
+        preprocessor: &model.preprocessor,
+    };
+    let bar = console.bar(&format!("{}: fine-tuning", task.name), settings.fine_tune.steps);
+    let state = directory.join("state.safetensors");
+    let tensors = fine_tune(input, settings.fine_tune, &state, &mut |p| {
+        bar.set_position(p.step);
+        tracing::debug!(step = p.step, loss = p.loss, learning_rate = p.learning_rate);
+    })
+    .with_context(|| format!("fine-tuning on {}", task.name))?;
+    bar.finish_and_clear();
+    let checkpoint = directory.join("fine_tuned");
+    if !checkpoint.join("model.safetensors").exists() {
+        let mut provenance = provenance(model, task, settings);
+        provenance.alpha = Some(1.0);
+        save(&checkpoint, &model.config, &tensors, WeightDtype::F32, Some(&model.dir), &provenance)?;
+    }
+    Ok(tensors)
+}
+
+fn provenance(model: &Model, task: &Prepared, settings: &Settings<'_>) -> Provenance {
+    let name = model.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Provenance {
+        parents: vec![Parent { name, sha256: settings.model_sha256.to_owned() }],
+        task: Some(task.name.clone()),
+        seed: Some(settings.fine_tune.seed),
+        ..Default::default()
+    }
+}
+
+/// `(1 - alpha) · zero_shot + alpha · fine_tuned`; the text side is the zero-shot model's.
+fn mixed_tensors(model: &Model, fine_tuned: &Tensors, alpha: f64) -> Result<Tensors> {
+    let mut tensors = model.tensors.clone();
+    for name in image_tensor_names(&model.config) {
+        let (zero_shot, tuned) = (&model.tensors[&name], &fine_tuned[&name]);
+        let values = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let (from, to) = (values(zero_shot)?, values(tuned)?);
+        let mut theta = vec![0.0; from.len()];
+        interpolate_values(&from, &to, alpha, &mut theta)?;
+        let theta = Tensor::from_vec(theta, zero_shot.shape(), &Device::Cpu)?;
+        tensors.insert(name, theta);
+    }
+    Ok(tensors)
+}
+
+fn mixed(model: &Model, fine_tuned: &Tensors, alpha: f64) -> Result<Clip> {
+    Ok(Clip::from_tensors(&model.config, &mixed_tensors(model, fine_tuned, alpha)?)?)
+}
+
+fn candidates(validation: &[(f64, Vec<Predictions>)]) -> Result<Vec<Candidate>> {
+    let accuracy = |p: &Predictions| ValidationAccuracy::new(p.accuracy().value);
+    let candidate = |(alpha, on): &(f64, Vec<Predictions>)| -> Result<Candidate> {
+        let (patch, supported) = on.split_first().context("nothing was evaluated")?;
+        Ok(Candidate {
+            alpha: *alpha,
+            patch: accuracy(patch)?,
+            supported: supported.iter().map(accuracy).collect::<Result<_, _>>()?,
+        })
+    };
+    validation.iter().map(candidate).collect()
+}

@@ -1,0 +1,159 @@
+//! `cargo xtask pretrain`: a small CLIP from scratch, on images with captions.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use paint_clip::{Preprocessor, Provenance, Tokenizer, WeightDtype, save};
+use paint_data::{CaptionDataset, Dataset, Hub, PixelTable, Rng, SkipPolicy, SplitName};
+use paint_tune::{Corpus, PretrainInput, pretrain};
+
+use crate::model::Transform;
+use crate::preset::{CorpusSource, Preset};
+use crate::progress::Console;
+use crate::tasks::{find_task, hub_of};
+use crate::workspace;
+
+/// Train a small CLIP from scratch on images with captions
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A preset of data-manifests/presets, or a .toml file of your own
+    #[arg(long)]
+    preset: String,
+    /// Directory of the run: data, state and the checkpoint [default: runs/pretrain-PRESET]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Look for datasets in this directory in Hub layout
+    #[arg(long)]
+    hub: Option<PathBuf>,
+    /// Store the weights as f32; f16 is half the size and rounds them
+    #[arg(long)]
+    f32: bool,
+}
+
+pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
+    let preset = Preset::find(&args.preset)?;
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| workspace::runs().join(format!("pretrain-{}", preset.name)));
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    let config = preset.clip_config();
+    let texts = out.join("tokenizer");
+    paint_world::write_tokenizer(&texts)?;
+    set_image_size(&texts, config.vision.image_size)?;
+    // The tokenizer reads its context length there.
+    let config_json = format!("{:#}\n", config.to_json());
+    std::fs::write(texts.join("config.json"), config_json).context("cannot write config.json")?;
+    let tokenizer = Tokenizer::load(&texts)?;
+    let preprocessor = Preprocessor::load(&texts)?;
+
+    let hub = hub_of(args.hub.as_deref());
+    let mut tables = Vec::new();
+    for source in &preset.corpus {
+        tables.push(open_corpus(source, &out, &hub, &preprocessor, console)?);
+    }
+    let corpora = tables.iter().map(|(captions, images)| {
+        Ok(Corpus { images, captions: captions.captions_of(images)? })
+    });
+    let corpora: Vec<Corpus<'_>> = corpora.collect::<Result<_>>()?;
+
+    let input = PretrainInput {
+        config: &config,
+        tokenizer: &tokenizer,
+        preprocessor: &preprocessor,
+        corpora: &corpora,
+    };
+    let bar = console.bar("pretraining", preset.train.steps);
+    let mut smooth = None;
+    let tensors = pretrain(&input, &preset.train, &out.join("state.safetensors"), &mut |p| {
+        bar.set_position(p.step);
+        let smoothed = smooth.map_or(p.loss, |s: f64| 0.98 * s + 0.02 * p.loss);
+        smooth = Some(smoothed);
+        bar.set_message(format!("pretraining, loss {smoothed:.3}"));
+        if p.step % 100 == 0 {
+            tracing::info!(step = p.step, loss = smoothed, learning_rate = p.learning_rate);
+        }
+    })?;
+    bar.finish_and_clear();
+
+    let checkpoint = out.join(&preset.name);
+    let dtype = if args.f32 { WeightDtype::F32 } else { WeightDtype::F16 };
+    let notes = BTreeMap::from([("preset".to_owned(), serde_json::to_value(&preset)?)]);
+    let provenance = Provenance { seed: Some(preset.train.seed), notes, ..Default::default() };
+    save(&checkpoint, &config, &tensors, dtype, Some(&texts), &provenance)?;
+    console.say(format!("wrote {}", checkpoint.display()));
+    Ok(())
+}
+
+/// The world's preprocessing with another image size.
+fn set_image_size(dir: &Path, size: usize) -> Result<()> {
+    let path = dir.join("preprocessor_config.json");
+    let text = std::fs::read_to_string(&path)?;
+    let mut config: serde_json::Value = serde_json::from_str(&text)?;
+    config["size"] = serde_json::json!({ "shortest_edge": size });
+    config["crop_size"] = serde_json::json!({ "height": size, "width": size });
+    std::fs::write(&path, format!("{config:#}\n"))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn open_corpus(
+    source: &CorpusSource,
+    out: &Path,
+    hub: &Hub,
+    preprocessor: &Preprocessor,
+    console: &Console,
+) -> Result<(CaptionDataset, PixelTable)> {
+    let captions = match source {
+        CorpusSource::World { n, seed, recipe } => {
+            // A directory for each recipe, so that another preset never reads this one's.
+            let key = serde_json::to_string(&(n, seed, recipe))?;
+            let root = out.join("data").join(short_hash(&key));
+            let directory = root.join("datasets/paint-world/captions");
+            if !directory.join("README.md").exists() {
+                let bar = console.bar("drawing the caption corpus", *n);
+                paint_world::write_captions(&root, *n, *seed, recipe, &|done| bar.inc(done))?;
+                bar.finish_and_clear();
+            }
+            CaptionDataset::open(&paint_world::captions_task(), SplitName::Train, &Hub::Directory(root), *seed)?
+        }
+        CorpusSource::Task { name, part, vague, named } => {
+            let mut task = find_task(name)?;
+            if let Some(part) = part {
+                task.part.train = Some(parse_part(part)?);
+            }
+            let images = Dataset::open(&task, SplitName::Train, hub, 0)?;
+            let mut rng = Rng::derive(0, &[1]);
+            let names = images.class_names().to_vec();
+            CaptionDataset::new(images, |label| {
+                if vague.is_empty() || rng.chance(*named) {
+                    rng.pick(&task.templates).replace("{}", &names[label as usize])
+                } else {
+                    rng.pick(vague).clone()
+                }
+            })?
+        }
+    };
+    let bar = console.bar("decoding the caption corpus", captions.images().len() as u64);
+    let table = PixelTable::build(
+        captions.images(),
+        &Transform(preprocessor),
+        &out.join("cache"),
+        SkipPolicy::default(),
+        &|done| bar.set_position(done),
+    )?;
+    bar.finish_and_clear();
+    Ok((captions, table))
+}
+
+fn parse_part(part: &str) -> Result<std::ops::Range<f64>> {
+    let ends = part.split_once("..").and_then(|(low, high)| {
+        Some(low.trim().parse().ok()?..high.trim().parse().ok()?)
+    });
+    ends.with_context(|| format!("part = {part:?}: write a range such as \"0.0..0.5\""))
+}
+
+fn short_hash(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,82 @@
+//! A run is a directory: what determines it, its records, predictions and checkpoints.
+//! The same command continues it; another one is refused.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use paint_eval::Predictions;
+use paint_report::{Record, RecordLog};
+use serde::Serialize;
+
+/// An opened run directory.
+pub(crate) struct RunDir {
+    pub(crate) path: PathBuf,
+    /// The contents of `run.toml`.
+    pub(crate) toml: String,
+    log: RecordLog,
+}
+
+impl RunDir {
+    /// Opens or creates the directory of the run that `plan` determines.
+    pub(crate) fn open(path: &Path, plan: &impl Serialize) -> Result<Self> {
+        let toml = toml::to_string(plan).context("run.toml")?;
+        fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
+        let file = path.join("run.toml");
+        match fs::read_to_string(&file) {
+            Ok(found) if found == toml => {}
+            Ok(found) => bail!(
+                "{} holds another run ({}); choose another directory with --out",
+                path.display(),
+                first_difference(&found, &toml)
+            ),
+            Err(_) => write_atomically(&file, toml.as_bytes())?,
+        }
+        let log = RecordLog::open(&path.join("records.jsonl"))?;
+        Ok(Self { path: path.to_owned(), toml, log })
+    }
+
+    /// Appends a measured fact unless it is there already.
+    pub(crate) fn record(&mut self, record: &Record) -> Result<()> {
+        self.log.append(record)?;
+        Ok(())
+    }
+
+    /// Predictions kept under `name`, or made by `make` and kept.
+    pub(crate) fn predictions(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<Predictions>,
+    ) -> Result<Predictions> {
+        let path = self.path.join("predictions").join(format!("{name}.json"));
+        if let Ok(bytes) = fs::read(&path) {
+            return serde_json::from_slice(&bytes)
+                .with_context(|| format!("{}: remove it to measure again", path.display()));
+        }
+        let predictions = make()?;
+        write_atomically(&path, &serde_json::to_vec(&predictions)?)?;
+        Ok(predictions)
+    }
+}
+
+/// Writes a file as a whole or not at all, with its directory.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let directory = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory)?;
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        fs::File::open(directory)?.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn first_difference(found: &str, wanted: &str) -> String {
+    let pair = found.lines().zip(wanted.lines()).find(|(found, wanted)| found != wanted);
+    pair.map_or("of another length".to_owned(), |(found, wanted)| {
+        format!("`{found}` there, `{wanted}` here")
+    })
+}

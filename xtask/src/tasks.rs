@@ -1,0 +1,54 @@
+//! Tasks by name or file, and where datasets are found.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use paint_data::{Hub, Suite, Task};
+use paint_world::Sizes;
+
+use crate::progress::Console;
+use crate::workspace;
+
+/// A task of data-manifests/tasks, one of the embedded world, or a manifest file.
+pub(crate) fn find_task(name: &str) -> Result<Task> {
+    if let Some(found) = paint_world::tasks().into_iter().find(|t| t.task.name == name) {
+        return Ok(found.task);
+    }
+    let path = match name.ends_with(".toml") {
+        true => Path::new(name).to_owned(),
+        false => workspace::manifests().join(format!("tasks/{name}.toml")),
+    };
+    Task::load(&path).with_context(|| format!("task {name}"))
+}
+
+/// `--hub DIR`, else what the environment says.
+pub(crate) fn hub_of(dir: Option<&Path>) -> Hub {
+    dir.map_or_else(Hub::from_env, |dir| Hub::Directory(dir.to_owned()))
+}
+
+/// A suite of data-manifests/suites, or a manifest file.
+pub(crate) fn find_suite(name: &str) -> Result<Suite> {
+    let path = match name.ends_with(".toml") {
+        true => Path::new(name).to_owned(),
+        false => workspace::manifests().join(format!("suites/{name}.toml")),
+    };
+    Suite::load(&path).with_context(|| format!("suite {name}"))
+}
+
+/// Draws the embedded world's tasks among `tasks` unless they are there already; returns
+/// the directory in Hub layout.
+pub(crate) fn prepare_world(tasks: &[&Task], console: &Console) -> Result<PathBuf> {
+    let root = workspace::runs().join("world");
+    for world in paint_world::tasks() {
+        let name = &world.task.name;
+        let there = root.join("datasets/paint-world").join(name).join("README.md").exists();
+        if there || !tasks.contains(&&world.task) {
+            continue;
+        }
+        let sizes = Sizes::of(world.role);
+        let bar = console.bar(&format!("drawing {name}"), sizes.train + sizes.validation + sizes.test);
+        paint_world::write_task(name, &root, sizes, &|done| bar.inc(done))?;
+        bar.finish_and_clear();
+    }
+    Ok(root)
+}
