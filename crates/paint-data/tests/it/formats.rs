@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
 use paint_data::{
-    Features, PixelTable, PixelTransform, Row, SkipPolicy, SplitName, Target, write_parquet,
+    Features, PixelTable, PixelTransform, Rng, Row, SkipPolicy, SplitName, Target, write_parquet,
 };
 
 use crate::fixture::{encoded, open, task};
@@ -199,6 +199,68 @@ fn thin_images_are_images() {
         decode(&encoded(&thin, ImageFormat::Png), 1, 5000).as_ref(),
         Ok(thin.as_raw())
     );
+}
+
+#[test]
+fn flipped_bits_never_panic() {
+    let image = RgbImage::from_fn(40, 30, |x, y| {
+        Rgb([(x * y) as u8, x as u8 * 4, y as u8 * 4])
+    });
+    let formats = [
+        ImageFormat::Jpeg,
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Gif,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+    ];
+    let mut rng = Rng::new(0);
+    let mut rows = Vec::new();
+    for bytes in formats.map(|format| encoded(&image, format)) {
+        for _ in 0..150 {
+            let mut image = bytes.clone();
+            // Headers are short and matter most.
+            let reach = if rng.chance(0.5) { 64 } else { image.len() };
+            for _ in 0..1 + rng.below(3) {
+                image[rng.below(reach)] ^= 1 << rng.below(8);
+            }
+            rows.push(Row {
+                image,
+                file_name: None,
+                target: Target::Label(0),
+            });
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test-0.parquet");
+    write_parquet(&path, Features::Labelled(vec!["a".into()]), rows).unwrap();
+    let dataset = open(&task(dir.path(), &["a"]), SplitName::Test).unwrap();
+    let policy = SkipPolicy { max_rate: 1.0 };
+    let table = PixelTable::build(&dataset, &Size, dir.path(), policy, &|_| ()).unwrap();
+    assert_eq!(table.len() + table.skipped().len(), 900);
+    assert!(
+        table.skipped().len() > 100 && table.len() > 100,
+        "{}",
+        table.len()
+    );
+}
+
+/// The lowest bytes of width and height, whatever they are.
+struct Size;
+
+impl PixelTransform for Size {
+    fn key(&self) -> String {
+        "size".to_owned()
+    }
+    fn height(&self) -> usize {
+        1
+    }
+    fn width(&self) -> usize {
+        1
+    }
+    fn apply(&self, image: &RgbImage) -> Vec<u8> {
+        vec![image.width() as u8, image.height() as u8, 0]
+    }
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

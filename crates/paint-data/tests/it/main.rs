@@ -11,6 +11,7 @@ mod fixture;
 mod formats;
 mod labels;
 mod local;
+mod online;
 mod pixels;
 mod real;
 mod splits;
