@@ -34,7 +34,7 @@ impl TryFrom<Stored> for Predictions {
 }
 
 impl Predictions {
-    /// `labels`: [n]; `ranked`: [n, min([`TOP`], `n_classes`)], best first, row by row.
+    /// `labels`: `[n]`; `ranked`: [n, min([`TOP`], `n_classes`)], best first, row by row.
     ///
     /// # Errors
     /// If there is no image, the sizes do not fit, a class is not below `n_classes`, or an image
@@ -65,7 +65,7 @@ impl Predictions {
         })
     }
 
-    /// `labels`: [n]; `logits`: [n, `n_classes`] row by row. Equal logits rank the lower class
+    /// `labels`: `[n]`; `logits`: [n, `n_classes`] row by row. Equal logits rank the lower class
     /// index first.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl Predictions {
         self.n_classes
     }
 
-    /// True class of each image: [n].
+    /// True class of each image: `[n]`.
     pub fn labels(&self) -> &[u32] {
         &self.labels
     }
@@ -109,7 +109,7 @@ impl Predictions {
         self.ranked.chunks_exact(self.n_classes.min(TOP))
     }
 
-    /// Whether each image's best class is its label: [n].
+    /// Whether each image's best class is its label: `[n]`.
     pub fn correct(&self) -> Vec<bool> {
         self.hits(1)
     }
