@@ -57,7 +57,10 @@ impl Prepared {
                 bail!("task {}: the {split} split has no images", task.name);
             }
             class_names = dataset.class_names().to_vec();
-            let bar = console.bar(&format!("{} {split} images", task.name), dataset.len() as u64);
+            let bar = console.bar(
+                &format!("{} {split} images", task.name),
+                dataset.len() as u64,
+            );
             let table = PixelTable::build(
                 &dataset,
                 &model.transform(),
@@ -76,12 +79,18 @@ impl Prepared {
             }
             tables.insert(split, table);
         }
-        Ok(Self { name: task.name.clone(), head: model.head(task, &class_names)?, tables })
+        Ok(Self {
+            name: task.name.clone(),
+            head: model.head(task, &class_names)?,
+            tables,
+        })
     }
 
     /// The images of a split that [`Prepared::open`] was asked for.
     pub(crate) fn table(&self, split: SplitName) -> Result<&PixelTable> {
-        self.tables.get(&split).with_context(|| format!("task {} without {split}", self.name))
+        self.tables
+            .get(&split)
+            .with_context(|| format!("task {} without {split}", self.name))
     }
 
     fn predict(&self, clip: &Clip, model: &Model, split: SplitName) -> Result<Predictions> {
@@ -126,13 +135,20 @@ pub(crate) fn patch(
     let evaluated: Vec<&Prepared> = std::iter::once(task).chain(supported).collect();
     let at = |alpha: f64, on: &Prepared, split: SplitName| -> Result<Predictions> {
         // The zero-shot model is the same for every patching task.
-        let owner = if alpha == 0.0 { "zero-shot" } else { task.name.as_str() };
+        let owner = if alpha == 0.0 {
+            "zero-shot"
+        } else {
+            task.name.as_str()
+        };
         run.predictions(&format!("{owner}/{alpha:.3}/{}-{split}", on.name), || {
             on.predict(&mixed(model, &fine_tuned, alpha)?, model, split)
         })
     };
 
-    let bar = console.bar(&format!("{}: alpha on validation", task.name), settings.grid.len() as u64);
+    let bar = console.bar(
+        &format!("{}: alpha on validation", task.name),
+        settings.grid.len() as u64,
+    );
     let mut validation = Vec::new();
     for &alpha in settings.grid {
         let on = |on: &&Prepared| at(alpha, on, SplitName::Validation);
@@ -142,25 +158,52 @@ pub(crate) fn patch(
     bar.finish_and_clear();
     let choice = choose(&candidates(&validation)?, settings.rule)?;
 
-    let bar = console.bar(&format!("{}: test", task.name), 2 * evaluated.len() as u64 + 1);
+    let bar = console.bar(
+        &format!("{}: test", task.name),
+        2 * evaluated.len() as u64 + 1,
+    );
     let test = |alpha: f64, on: &Prepared| {
         let predictions = at(alpha, on, SplitName::Test);
         bar.inc(1);
         predictions
     };
-    let zero_shot = evaluated.iter().map(|on| test(0.0, on)).collect::<Result<_>>()?;
-    let chosen = evaluated.iter().map(|on| test(choice.alpha, on)).collect::<Result<_>>()?;
+    let zero_shot = evaluated
+        .iter()
+        .map(|on| test(0.0, on))
+        .collect::<Result<_>>()?;
+    let chosen = evaluated
+        .iter()
+        .map(|on| test(choice.alpha, on))
+        .collect::<Result<_>>()?;
     let at_one = test(1.0, task)?;
     bar.finish_and_clear();
 
-    let checkpoint = run.path.join("checkpoints").join(&task.name).join("patched");
+    let checkpoint = run
+        .path
+        .join("checkpoints")
+        .join(&task.name)
+        .join("patched");
     if !checkpoint.join("model.safetensors").exists() {
         let tensors = mixed_tensors(model, &fine_tuned, choice.alpha)?;
         let mut provenance = provenance(model, task, settings);
         provenance.alpha = Some(choice.alpha);
-        save(&checkpoint, &model.config, &tensors, WeightDtype::F32, Some(&model.dir), &provenance)?;
+        save(
+            &checkpoint,
+            &model.config,
+            &tensors,
+            WeightDtype::F32,
+            Some(&model.dir),
+            &provenance,
+        )?;
     }
-    Ok(Patched { choice, validation, zero_shot, chosen, fine_tuned: at_one, checkpoint })
+    Ok(Patched {
+        choice,
+        validation,
+        zero_shot,
+        chosen,
+        fine_tuned: at_one,
+        checkpoint,
+    })
 }
 
 /// The fine-tuned weights: those of a finished run, or trained now.
@@ -179,11 +222,18 @@ fn fine_tuned_weights(
         images: task.table(SplitName::Train)?,
         preprocessor: &model.preprocessor,
     };
-    let bar = console.bar(&format!("{}: fine-tuning", task.name), settings.fine_tune.steps);
+    let bar = console.bar(
+        &format!("{}: fine-tuning", task.name),
+        settings.fine_tune.steps,
+    );
     let state = directory.join("state.safetensors");
     let tensors = fine_tune(input, settings.fine_tune, &state, &mut |p| {
         bar.set_position(p.step);
-        tracing::debug!(step = p.step, loss = p.loss, learning_rate = p.learning_rate);
+        tracing::debug!(
+            step = p.step,
+            loss = p.loss,
+            learning_rate = p.learning_rate
+        );
     })
     .with_context(|| format!("fine-tuning on {}", task.name))?;
     bar.finish_and_clear();
@@ -191,15 +241,30 @@ fn fine_tuned_weights(
     if !checkpoint.join("model.safetensors").exists() {
         let mut provenance = provenance(model, task, settings);
         provenance.alpha = Some(1.0);
-        save(&checkpoint, &model.config, &tensors, WeightDtype::F32, Some(&model.dir), &provenance)?;
+        save(
+            &checkpoint,
+            &model.config,
+            &tensors,
+            WeightDtype::F32,
+            Some(&model.dir),
+            &provenance,
+        )?;
     }
     Ok(tensors)
 }
 
 fn provenance(model: &Model, task: &Prepared, settings: &Settings<'_>) -> Provenance {
-    let name = model.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = model
+        .dir
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     Provenance {
-        parents: vec![Parent { name, sha256: settings.model_sha256.to_owned() }],
+        parents: vec![Parent {
+            name,
+            sha256: settings.model_sha256.to_owned(),
+        }],
         task: Some(task.name.clone()),
         seed: Some(settings.fine_tune.seed),
         ..Default::default()
@@ -222,7 +287,10 @@ fn mixed_tensors(model: &Model, fine_tuned: &Tensors, alpha: f64) -> Result<Tens
 }
 
 fn mixed(model: &Model, fine_tuned: &Tensors, alpha: f64) -> Result<Clip> {
-    Ok(Clip::from_tensors(&model.config, &mixed_tensors(model, fine_tuned, alpha)?)?)
+    Ok(Clip::from_tensors(
+        &model.config,
+        &mixed_tensors(model, fine_tuned, alpha)?,
+    )?)
 }
 
 fn candidates(validation: &[(f64, Vec<Predictions>)]) -> Result<Vec<Candidate>> {

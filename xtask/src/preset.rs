@@ -77,7 +77,10 @@ impl Preset {
             false => crate::workspace::manifests().join(format!("presets/{name}.toml")),
         };
         let text = std::fs::read_to_string(&path).with_context(|| {
-            format!("cannot read preset {}; --preset takes a name or a .toml file", path.display())
+            format!(
+                "cannot read preset {}; --preset takes a name or a .toml file",
+                path.display()
+            )
         })?;
         let preset: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
         if preset.corpus.is_empty() {

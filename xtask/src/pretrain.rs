@@ -54,7 +54,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         tables.push(open_corpus(source, &out, &hub, &preprocessor, console)?);
     }
     let corpora = tables.iter().map(|(captions, images)| {
-        Ok(Corpus { images, captions: captions.captions_of(images)? })
+        Ok(Corpus {
+            images,
+            captions: captions.captions_of(images)?,
+        })
     });
     let corpora: Vec<Corpus<'_>> = corpora.collect::<Result<_>>()?;
 
@@ -66,22 +69,46 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     };
     let bar = console.bar("pretraining", preset.train.steps);
     let mut smooth = None;
-    let tensors = pretrain(&input, &preset.train, &out.join("state.safetensors"), &mut |p| {
-        bar.set_position(p.step);
-        let smoothed = smooth.map_or(p.loss, |s: f64| 0.98 * s + 0.02 * p.loss);
-        smooth = Some(smoothed);
-        bar.set_message(format!("pretraining, loss {smoothed:.3}"));
-        if p.step % 100 == 0 {
-            tracing::info!(step = p.step, loss = smoothed, learning_rate = p.learning_rate);
-        }
-    })?;
+    let tensors = pretrain(
+        &input,
+        &preset.train,
+        &out.join("state.safetensors"),
+        &mut |p| {
+            bar.set_position(p.step);
+            let smoothed = smooth.map_or(p.loss, |s: f64| 0.98 * s + 0.02 * p.loss);
+            smooth = Some(smoothed);
+            bar.set_message(format!("pretraining, loss {smoothed:.3}"));
+            if p.step % 100 == 0 {
+                tracing::info!(
+                    step = p.step,
+                    loss = smoothed,
+                    learning_rate = p.learning_rate
+                );
+            }
+        },
+    )?;
     bar.finish_and_clear();
 
     let checkpoint = out.join(&preset.name);
-    let dtype = if args.f32 { WeightDtype::F32 } else { WeightDtype::F16 };
+    let dtype = if args.f32 {
+        WeightDtype::F32
+    } else {
+        WeightDtype::F16
+    };
     let notes = BTreeMap::from([("preset".to_owned(), serde_json::to_value(&preset)?)]);
-    let provenance = Provenance { seed: Some(preset.train.seed), notes, ..Default::default() };
-    save(&checkpoint, &config, &tensors, dtype, Some(&texts), &provenance)?;
+    let provenance = Provenance {
+        seed: Some(preset.train.seed),
+        notes,
+        ..Default::default()
+    };
+    save(
+        &checkpoint,
+        &config,
+        &tensors,
+        dtype,
+        Some(&texts),
+        &provenance,
+    )?;
     console.say(format!("wrote {}", checkpoint.display()));
     Ok(())
 }
@@ -115,9 +142,19 @@ fn open_corpus(
                 paint_world::write_captions(&root, *n, *seed, recipe, &|done| bar.inc(done))?;
                 bar.finish_and_clear();
             }
-            CaptionDataset::open(&paint_world::captions_task(), SplitName::Train, &Hub::Directory(root), *seed)?
+            CaptionDataset::open(
+                &paint_world::captions_task(),
+                SplitName::Train,
+                &Hub::Directory(root),
+                *seed,
+            )?
         }
-        CorpusSource::Task { name, part, vague, named } => {
+        CorpusSource::Task {
+            name,
+            part,
+            vague,
+            named,
+        } => {
             let mut task = find_task(name)?;
             if let Some(part) = part {
                 task.part.train = Some(parse_part(part)?);
@@ -127,14 +164,18 @@ fn open_corpus(
             let names = images.class_names().to_vec();
             CaptionDataset::new(images, |label| {
                 if vague.is_empty() || rng.chance(*named) {
-                    rng.pick(&task.templates).replace("{}", &names[label as usize])
+                    rng.pick(&task.templates)
+                        .replace("{}", &names[label as usize])
                 } else {
                     rng.pick(vague).clone()
                 }
             })?
         }
     };
-    let bar = console.bar("decoding the caption corpus", captions.images().len() as u64);
+    let bar = console.bar(
+        "decoding the caption corpus",
+        captions.images().len() as u64,
+    );
     let table = PixelTable::build(
         captions.images(),
         &Transform(preprocessor),
@@ -147,13 +188,17 @@ fn open_corpus(
 }
 
 fn parse_part(part: &str) -> Result<std::ops::Range<f64>> {
-    let ends = part.split_once("..").and_then(|(low, high)| {
-        Some(low.trim().parse().ok()?..high.trim().parse().ok()?)
-    });
+    let ends = part
+        .split_once("..")
+        .and_then(|(low, high)| Some(low.trim().parse().ok()?..high.trim().parse().ok()?));
     ends.with_context(|| format!("part = {part:?}: write a range such as \"0.0..0.5\""))
 }
 
 fn short_hash(text: &str) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text)
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -13,7 +13,9 @@ pub(crate) struct Console {
 impl Console {
     /// Bars on standard error; none where that is no terminal.
     pub(crate) fn new() -> Self {
-        Self { bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)) }
+        Self {
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)),
+        }
     }
 
     /// A line that stays.

@@ -120,7 +120,10 @@ pub(crate) fn rq1(args: &Rq1Args, console: &Console) -> Result<()> {
     let suite = find_suite(&args.suite)?;
     let mut patching = suite.patching.clone();
     if let Some(unknown) = args.tasks.iter().find(|task| !patching.contains(task)) {
-        bail!("--tasks {unknown}: the suite patches on {}", patching.join(", "));
+        bail!(
+            "--tasks {unknown}: the suite patches on {}",
+            patching.join(", ")
+        );
     }
     if !args.tasks.is_empty() {
         patching.retain(|task| args.tasks.contains(task));
@@ -135,7 +138,10 @@ pub(crate) fn rq1(args: &Rq1Args, console: &Console) -> Result<()> {
     }
     let model = args.common.model.clone().or(suite.model.clone());
     let model = model.with_context(|| {
-        format!("suite {} comes with no model; give one with --model DIR", suite.name)
+        format!(
+            "suite {} comes with no model; give one with --model DIR",
+            suite.name
+        )
     })?;
     let run = Question {
         suite: &suite,
@@ -155,7 +161,11 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
         model: None,
         fine_tune: None,
     };
-    let model = args.common.model.clone().context("give the model with --model DIR")?;
+    let model = args
+        .common
+        .model
+        .clone()
+        .context("give the model with --model DIR")?;
     let run = Question {
         patching: suite.patching.clone(),
         suite: &suite,
@@ -198,14 +208,24 @@ impl Question<'_> {
         let cache = workspace::runs().join("cache");
         let open = |task: &Task, splits: &[SplitName]| -> Result<Prepared> {
             let of_world = paint_world::tasks().iter().any(|known| known.task == *task);
-            let hub = if of_world { Hub::Directory(world.clone()) } else { hub.clone() };
-            let source =
-                Source { hub: &hub, cache: &cache, seed: common.seed, limit: common.limit };
+            let hub = if of_world {
+                Hub::Directory(world.clone())
+            } else {
+                hub.clone()
+            };
+            let source = Source {
+                hub: &hub,
+                cache: &cache,
+                seed: common.seed,
+                limit: common.limit,
+            };
             Prepared::open(task, splits, &model, &source, console)
         };
         let held_out = [SplitName::Validation, SplitName::Test];
-        let supported: Vec<Prepared> =
-            supported.iter().map(|task| open(task, &held_out)).collect::<Result<_>>()?;
+        let supported: Vec<Prepared> = supported
+            .iter()
+            .map(|task| open(task, &held_out))
+            .collect::<Result<_>>()?;
         let settings = Settings {
             fine_tune: &plan.fine_tune,
             grid: &plan.grid,
@@ -214,7 +234,9 @@ impl Question<'_> {
         };
 
         let (mut results, mut skipped) = (Vec::new(), Vec::new());
-        supported.iter().for_each(|task| note_skipped(task, &mut skipped));
+        supported
+            .iter()
+            .for_each(|task| note_skipped(task, &mut skipped));
         for task in &patching {
             let task_started = Instant::now();
             let splits = [SplitName::Train, SplitName::Validation, SplitName::Test];
@@ -234,8 +256,10 @@ impl Question<'_> {
         let findings = findings(&results, &supported, &plan, skipped)?;
         let zero_shot_supported = match results.first() {
             Some((_, patched)) => {
-                let parts: Vec<Proportion> =
-                    patched.zero_shot[1..].iter().map(Predictions::accuracy).collect();
+                let parts: Vec<Proportion> = patched.zero_shot[1..]
+                    .iter()
+                    .map(Predictions::accuracy)
+                    .collect();
                 estimate(mean_proportion(&parts)?)?
             }
             None => bail!("there is no patching task"),
@@ -245,7 +269,15 @@ impl Question<'_> {
             &supported_change_mean(&results, supported.len(), plan.seed)?,
             &zero_shot_supported,
         );
-        self.publish(&run, &plan, &findings, &verdict, started, common.json, console)
+        self.publish(
+            &run,
+            &plan,
+            &findings,
+            &verdict,
+            started,
+            common.json,
+            console,
+        )
     }
 
     fn plan(&self, common: &Common, model: &Model, tasks: &[&Task]) -> Result<Plan> {
@@ -262,11 +294,16 @@ impl Question<'_> {
         fine_tune.learning_rate = common.learning_rate.unwrap_or(fine_tune.learning_rate);
         fine_tune.check()?;
         if !(0.0..=100.0).contains(&common.max_drop) {
-            bail!("--max-drop {}: a number of points from 0 to 100", common.max_drop);
+            bail!(
+                "--max-drop {}: a number of points from 0 to 100",
+                common.max_drop
+            );
         }
         let rule = match common.rule {
             RuleName::BestMean => Rule::BestMean,
-            RuleName::BestPatch => Rule::BestPatch { max_drop: common.max_drop / 100.0 },
+            RuleName::BestPatch => Rule::BestPatch {
+                max_drop: common.max_drop / 100.0,
+            },
         };
         Ok(Plan {
             question: self.name,
@@ -284,7 +321,10 @@ impl Question<'_> {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the end of the run, where all comes together")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the end of the run, where all comes together"
+    )]
     fn publish(
         &self,
         run: &RunDir,
@@ -298,9 +338,10 @@ impl Question<'_> {
         let report = run.path.join("report.html");
         let input = ReportInput {
             title: format!("Patching {} on {}", plan.model, plan.patching.join(", ")),
-            question: "Does interpolating between the zero-shot and the fine-tuned weights improve \
+            question:
+                "Does interpolating between the zero-shot and the fine-tuned weights improve \
                        the patching tasks without hurting the supported ones?"
-                .to_owned(),
+                    .to_owned(),
             verdict: verdict.clone(),
             sections: rq1_sections(findings)?,
             repetition: Repetition {
@@ -325,7 +366,11 @@ impl Question<'_> {
         } else {
             print_text(&table, verdict);
         }
-        console.say(format!("run     {}\nreport  {}", run.path.display(), report.display()));
+        console.say(format!(
+            "run     {}\nreport  {}",
+            run.path.display(),
+            report.display()
+        ));
         Ok(())
     }
 }
@@ -353,8 +398,11 @@ fn print_json(findings: &Rq1Findings, verdict: &Verdict) -> Result<()> {
                 "n": e.n(),
             })
         };
-        let supported: BTreeMap<_, _> =
-            row.supported_change.iter().map(|(name, e)| (name, estimate(e))).collect();
+        let supported: BTreeMap<_, _> = row
+            .supported_change
+            .iter()
+            .map(|(name, e)| (name, estimate(e)))
+            .collect();
         let line = serde_json::json!({
             "kind": "task",
             "task": row.task,
@@ -374,14 +422,20 @@ fn print_json(findings: &Rq1Findings, verdict: &Verdict) -> Result<()> {
 fn distinct_names(tasks: &[&Task]) -> Result<()> {
     for (i, task) in tasks.iter().enumerate() {
         if tasks[..i].iter().any(|other| other.name == task.name) {
-            bail!("two tasks are called {}; rename one of them in its manifest", task.name);
+            bail!(
+                "two tasks are called {}; rename one of them in its manifest",
+                task.name
+            );
         }
     }
     Ok(())
 }
 
 fn default_name(plan: &Plan) -> String {
-    let model = Path::new(&plan.model).file_name().unwrap_or_default().to_string_lossy();
+    let model = Path::new(&plan.model)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
     let hash = machine::sha256(toml::to_string(plan).unwrap_or_default().as_bytes());
     format!("{}-{}-{model}-{}", plan.question, plan.suite, &hash[..8])
 }
@@ -402,7 +456,12 @@ fn note_skipped(task: &Prepared, all: &mut Vec<SkippedImages>) {
                 split: report_split(*split),
                 n_skipped: table.skipped().len() as u64,
                 n_images: (table.skipped().len() + table.len()) as u64,
-                reasons: table.skipped().iter().take(3).map(|s| s.reason.clone()).collect(),
+                reasons: table
+                    .skipped()
+                    .iter()
+                    .take(3)
+                    .map(|s| s.reason.clone())
+                    .collect(),
             });
         }
     }
@@ -428,13 +487,21 @@ fn record(
         .chain(supported.iter().map(|s| (s.name.as_str(), Role::Supported)))
         .collect();
     let fact = |kind| {
-        Record::new(plan.question, kind).model(&plan.model).task(task).seed(plan.seed)
+        Record::new(plan.question, kind)
+            .model(&plan.model)
+            .task(task)
+            .seed(plan.seed)
     };
     let mut facts = Vec::new();
     let mut accuracies = |split, alpha: f64, all: &[Predictions]| -> Result<()> {
         for ((name, role), predictions) in names.iter().zip(all) {
             let value = estimate(predictions.accuracy())?;
-            facts.push(fact(Kind::Accuracy).on(name, *role, split).alpha(alpha).estimate(&value));
+            facts.push(
+                fact(Kind::Accuracy)
+                    .on(name, *role, split)
+                    .alpha(alpha)
+                    .estimate(&value),
+            );
         }
         Ok(())
     };
@@ -449,10 +516,15 @@ fn record(
         let value = change(paired.difference(plan.seed))?;
         let alpha = patched.choice.alpha;
         facts.push(
-            fact(Kind::Difference).on(name, *role, Split::Test).alpha(alpha).estimate(&value),
+            fact(Kind::Difference)
+                .on(name, *role, Split::Test)
+                .alpha(alpha)
+                .estimate(&value),
         );
     }
-    let choice = fact(Kind::Choice).value(patched.choice.alpha).note(&patched.choice.reason);
+    let choice = fact(Kind::Choice)
+        .value(patched.choice.alpha)
+        .note(&patched.choice.reason);
     facts.push(choice);
     facts.iter().try_for_each(|fact| run.record(fact))
 }
@@ -467,9 +539,16 @@ fn findings(
         .iter()
         .map(|(task, patched)| row(task, supported, patched, plan.seed))
         .collect::<Result<_>>()?;
-    let validation_curves =
-        results.iter().map(|(task, patched)| curve(task, patched)).collect::<Result<_>>()?;
-    let n = |task: &Prepared| Ok((task.name.clone(), task.table(SplitName::Validation)?.len() as u64));
+    let validation_curves = results
+        .iter()
+        .map(|(task, patched)| curve(task, patched))
+        .collect::<Result<_>>()?;
+    let n = |task: &Prepared| {
+        Ok((
+            task.name.clone(),
+            task.table(SplitName::Validation)?.len() as u64,
+        ))
+    };
     let tasks = results.iter().map(|(task, _)| task).chain(supported);
     let mut mean = Rq1Row::mean_of(&rows)?;
     let gains: Vec<Paired> = results
@@ -498,7 +577,11 @@ fn findings(
                     100.0 * max_drop
                 ),
             },
-            grid: plan.grid.iter().map(|&alpha| Alpha::new(alpha)).collect::<Result<_, _>>()?,
+            grid: plan
+                .grid
+                .iter()
+                .map(|&alpha| Alpha::new(alpha))
+                .collect::<Result<_, _>>()?,
             validation: tasks.map(n).collect::<Result<_>>()?,
         },
         skipped,
@@ -545,8 +628,10 @@ fn curve(task: &Prepared, patched: &Patched) -> Result<Curve> {
 
 /// The changes of all patched models on the same images of one supported task.
 fn shared_change(results: &[(Prepared, Patched)], i: usize) -> Result<Paired> {
-    let pairs: Vec<(&Predictions, &Predictions)> =
-        results.iter().map(|(_, p)| (&p.zero_shot[i], &p.chosen[i])).collect();
+    let pairs: Vec<(&Predictions, &Predictions)> = results
+        .iter()
+        .map(|(_, p)| (&p.zero_shot[i], &p.chosen[i]))
+        .collect();
     Ok(Paired::shared(&pairs)?)
 }
 
@@ -555,7 +640,8 @@ fn supported_change_mean(
     n_supported: usize,
     seed: u64,
 ) -> Result<Estimate> {
-    let tasks: Vec<Paired> =
-        (1..=n_supported).map(|i| shared_change(results, i)).collect::<Result<_>>()?;
+    let tasks: Vec<Paired> = (1..=n_supported)
+        .map(|i| shared_change(results, i))
+        .collect::<Result<_>>()?;
     change(mean_difference(&tasks, seed)?)
 }

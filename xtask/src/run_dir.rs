@@ -34,7 +34,11 @@ impl RunDir {
             Err(_) => write_atomically(&file, toml.as_bytes())?,
         }
         let log = RecordLog::open(&path.join("records.jsonl"))?;
-        Ok(Self { path: path.to_owned(), toml, log })
+        Ok(Self {
+            path: path.to_owned(),
+            toml,
+            log,
+        })
     }
 
     /// Appends a measured fact unless it is there already.
@@ -75,7 +79,10 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn first_difference(found: &str, wanted: &str) -> String {
-    let pair = found.lines().zip(wanted.lines()).find(|(found, wanted)| found != wanted);
+    let pair = found
+        .lines()
+        .zip(wanted.lines())
+        .find(|(found, wanted)| found != wanted);
     pair.map_or("of another length".to_owned(), |(found, wanted)| {
         format!("`{found}` there, `{wanted}` here")
     })

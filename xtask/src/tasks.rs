@@ -11,7 +11,10 @@ use crate::workspace;
 
 /// A task of data-manifests/tasks, one of the embedded world, or a manifest file.
 pub(crate) fn find_task(name: &str) -> Result<Task> {
-    if let Some(found) = paint_world::tasks().into_iter().find(|t| t.task.name == name) {
+    if let Some(found) = paint_world::tasks()
+        .into_iter()
+        .find(|t| t.task.name == name)
+    {
         return Ok(found.task);
     }
     let path = match name.ends_with(".toml") {
@@ -41,12 +44,19 @@ pub(crate) fn prepare_world(tasks: &[&Task], console: &Console) -> Result<PathBu
     let root = workspace::runs().join("world");
     for world in paint_world::tasks() {
         let name = &world.task.name;
-        let there = root.join("datasets/paint-world").join(name).join("README.md").exists();
+        let there = root
+            .join("datasets/paint-world")
+            .join(name)
+            .join("README.md")
+            .exists();
         if there || !tasks.contains(&&world.task) {
             continue;
         }
         let sizes = Sizes::of(world.role);
-        let bar = console.bar(&format!("drawing {name}"), sizes.train + sizes.validation + sizes.test);
+        let bar = console.bar(
+            &format!("drawing {name}"),
+            sizes.train + sizes.validation + sizes.test,
+        );
         paint_world::write_task(name, &root, sizes, &|done| bar.inc(done))?;
         bar.finish_and_clear();
     }

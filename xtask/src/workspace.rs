@@ -7,9 +7,9 @@ pub(crate) fn manifests() -> PathBuf {
     root().join("data-manifests")
 }
 
-/// The default place of runs: `runs/`, which git ignores.
+/// The place of runs, drawn datasets and caches: `PAINT_RUNS`, else `runs/`, which git ignores.
 pub(crate) fn runs() -> PathBuf {
-    root().join("runs")
+    std::env::var_os("PAINT_RUNS").map_or_else(|| root().join("runs"), PathBuf::from)
 }
 
 fn root() -> &'static Path {

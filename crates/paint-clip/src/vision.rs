@@ -58,17 +58,11 @@ impl VisionTower {
     /// The class token and the patches, with their positions: [b, 1 + n_patches, width].
     fn embed(&self, pixels: &Tensor) -> Result<Tensor> {
         let patches = self.patches(pixels)?;
-        let batch = patches.dim(0)?;
         // A convolution whose stride is its size is a product with the flattened patches.
         let weight = self.patch_embedding.flatten_from(1)?;
         let patches = paint_nn::linear(&patches, &weight, None)?;
-        let width = self.class_embedding.dim(0)?;
-        let class = self
-            .class_embedding
-            .reshape((1, 1, width))?
-            .broadcast_as((batch, 1, width))?;
-        let x = Tensor::cat(&[&class, &patches], 1)?;
-        Ok(x.broadcast_add(&self.position_embedding)?)
+        let (class, position) = (&self.class_embedding, &self.position_embedding);
+        Ok(paint_nn::embed_with_class_token(&patches, class, position)?)
     }
 
     /// [b, 3, h, w] → [b, n_patches, 3 * patch * patch], patches row by row.

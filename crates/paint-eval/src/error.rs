@@ -7,6 +7,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The system refused a thread.
+    #[error("cannot start the threads that encode images: {0}")]
+    Threads(rayon::ThreadPoolBuildError),
     /// An accuracy of nothing is not defined.
     #[error("no {what} to compute from; at least one is needed")]
     Empty {

@@ -4,7 +4,7 @@
 //! without running the model again; [`predict`] makes them from a model and a table of pixels.
 //! [`Proportion`] is an accuracy with its Wilson interval, [`Difference`] a change on the same
 //! images with a paired bootstrap interval and McNemar's exact test. Everything is a fraction in
-//! [0, 1]; every interval covers 95 %. [`rq1_verdict`] turns two of them into an answer.
+//! [0, 1]; every interval covers 95 %.
 //!
 //! Knows models and tables of pixels; never training, files or weights.
 //! Sources: Wilson 1927, "Probable inference, the law of succession, and statistical inference";
@@ -30,11 +30,9 @@ mod paired;
 mod predict;
 mod predictions;
 mod proportion;
-mod verdict;
 
 pub use error::{Error, Result};
 pub use paired::{Difference, Paired, mean_difference};
 pub use predict::{features, predict};
 pub use predictions::{Predictions, TOP};
 pub use proportion::{Proportion, mean_proportion};
-pub use verdict::{Verdict, rq1_verdict};

@@ -7,6 +7,8 @@ use crate::{
 use candle_core::{Device, Tensor};
 use paint_clip::{Clip, Preprocessor, ZeroShotHead};
 use paint_data::PixelTable;
+use paint_nn::Lanes;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Classifies every image with a zero-shot head.
 ///
@@ -88,14 +90,22 @@ fn each_batch(
         pixels.height(),
     )?;
     check_size("width of the pixels", preprocessor.width(), pixels.width())?;
-    let rows: Vec<_> = (0..pixels.len()).collect();
-    let mut bytes = Vec::new();
-    for rows in rows.chunks(batch) {
-        bytes.resize(rows.len() * pixels.image_bytes(), 0);
+    let rows: Vec<usize> = (0..pixels.len()).collect();
+    let lanes = Lanes::new().map_err(Error::Threads)?;
+    let done = AtomicU64::new(0);
+    let encode = |rows: &[usize]| -> Result<Tensor> {
+        let mut bytes = vec![0; rows.len() * pixels.image_bytes()];
         pixels.read(rows, &mut bytes)?;
         let images = preprocessor.normalize(&bytes, rows.len(), &Device::Cpu)?;
-        see(rows[0], &clip.encode_image(&images)?)?;
-        progress((rows[0] + rows.len()) as u64);
+        // Nobody asks for a gradient, so the operations that led here are let go at once.
+        let features = clip.encode_image(&images)?.detach();
+        let n = rows.len() as u64;
+        progress(done.fetch_add(n, Ordering::Relaxed) + n);
+        Ok(features)
+    };
+    let batches: Vec<&[usize]> = rows.chunks(batch).collect();
+    for (rows, features) in batches.iter().zip(lanes.map(batches.clone(), encode)) {
+        see(rows[0], &features?)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::activation::Activation;
-use crate::matmul::{Matrix, Threads, matmul};
+use crate::matmul::{Matrix, product};
 use crate::slices::{for_row_pieces, reduce_rows, rows_of, tensor, values, with_values};
 
 /// `x · weightᵀ + bias` over the last dimension.
@@ -70,7 +70,11 @@ impl Linear {
             )
         }
         let (x, weight) = (values(x, x_layout)?, values(weight, weight_layout)?);
-        let mut out = vec![0.0; rows * n_out];
+        let (x, weight) = (
+            Matrix::new(x, rows, n_in, n_in),
+            Matrix::new(weight, n_out, n_in, n_in),
+        );
+        let mut out = product(x, weight.t());
         if let Some((bias, layout)) = bias {
             let bias = values(bias, layout)?;
             if bias.len() != n_out {
@@ -84,20 +88,14 @@ impl Linear {
                 n_out,
                 #[inline(always)]
                 |_, out| {
-                    out.chunks_exact_mut(n_out)
-                        .for_each(|row| row.copy_from_slice(bias));
+                    for row in out.chunks_exact_mut(n_out) {
+                        row.iter_mut()
+                            .zip(bias)
+                            .for_each(|(out, bias)| *out += bias);
+                    }
                 },
             );
         }
-        matmul(
-            &mut out,
-            n_out,
-            Matrix::new(x, rows, n_in, n_in),
-            Matrix::new(weight, n_out, n_in, n_in).t(),
-            1.0,
-            bias.is_some(),
-            Threads::All,
-        );
         if let Some(activation) = self.activation {
             out = self.activate(out, activation);
         }
@@ -151,21 +149,16 @@ impl Linear {
             let through = self.through_activation(grad)?;
             let grad = through.as_deref().unwrap_or(grad);
             let grad_matrix = Matrix::new(grad, rows, n_out, n_out);
-            let product = |lhs: Matrix<'_>, rhs: Matrix<'_>, m: usize, n: usize| {
-                let mut out = vec![0.0; m * n];
-                matmul(&mut out, n, lhs, rhs, 1.0, false, Threads::All);
-                out
-            };
             let grad_x = x.track_op().then(|| {
                 with_values(weight, |weight| {
                     let weight = Matrix::new(weight, n_out, n_in, n_in);
-                    tensor(product(grad_matrix, weight, rows, n_in), x.shape().clone())
+                    tensor(product(grad_matrix, weight), x.shape().clone())
                 })
             });
             let grad_weight = weight.track_op().then(|| {
                 with_values(x, |x| {
                     let x = Matrix::new(x, rows, n_in, n_in);
-                    tensor(product(grad_matrix.t(), x, n_out, n_in), (n_out, n_in))
+                    tensor(product(grad_matrix.t(), x), (n_out, n_in))
                 })
             });
             let grad_bias = bias.filter(|bias| bias.track_op()).map(|_| {

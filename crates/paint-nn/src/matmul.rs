@@ -54,7 +54,7 @@ pub(crate) enum Threads {
     All,
 }
 
-/// `out = scale * lhs · rhs`, or `out += scale * lhs · rhs` when `accumulate`.
+/// `out = scale * lhs · rhs`; with `accumulate`, added to what `out` holds.
 ///
 /// `out` holds rows of `rhs.columns` values, `out_stride` apart.
 pub(crate) fn matmul(
@@ -66,8 +66,7 @@ pub(crate) fn matmul(
     accumulate: bool,
     threads: Threads,
 ) {
-    let (m, n, k) = (lhs.rows, rhs.columns, lhs.columns);
-    assert_eq!(k, rhs.rows, "inner sizes of a matrix product");
+    let (m, n) = (lhs.rows, rhs.columns);
     if m == 0 || n == 0 {
         return;
     }
@@ -76,22 +75,68 @@ pub(crate) fn matmul(
         (m - 1) * out_stride + n <= out.len(),
         "product outside its slice"
     );
+    #[expect(unsafe_code, reason = "the gemm crate's interface is raw pointers")]
+    // SAFETY: the places (i, j) lie inside `out` by the assertion above, are distinct since
+    // n <= out_stride, and hold values; `out` is borrowed mutably, so nothing else sees them.
+    unsafe {
+        raw(
+            out.as_mut_ptr(),
+            out_stride,
+            lhs,
+            rhs,
+            scale,
+            accumulate,
+            threads,
+        );
+    }
+}
+
+/// `lhs · rhs` in a new vector, which is never cleared first: row by row, no gaps.
+pub(crate) fn product(lhs: Matrix<'_>, rhs: Matrix<'_>) -> Vec<f32> {
+    let (m, n) = (lhs.rows, rhs.columns);
+    if m * n == 0 || lhs.columns == 0 {
+        return vec![0.0; m * n];
+    }
+    let mut out = Vec::with_capacity(m * n);
+    #[expect(unsafe_code, reason = "gemm writes what clearing would write in vain")]
+    // SAFETY: the vector has room for the m · n places i * n + j, which are distinct. Without
+    // `accumulate` gemm writes every one of them and reads none, so that all m · n values are
+    // set when the length is.
+    unsafe {
+        raw(out.as_mut_ptr(), n, lhs, rhs, 1.0, false, Threads::All);
+        out.set_len(m * n);
+    }
+    out
+}
+
+#[expect(unsafe_code, reason = "the gemm crate's interface is raw pointers")]
+/// # Safety
+/// `out.add(i * out_stride + j)` must be valid for writing, and for reading if `accumulate`,
+/// for every row i of `lhs` and column j of `rhs`, at distinct places that nothing else uses.
+unsafe fn raw(
+    out: *mut f32,
+    out_stride: usize,
+    lhs: Matrix<'_>,
+    rhs: Matrix<'_>,
+    scale: f32,
+    accumulate: bool,
+    threads: Threads,
+) {
+    assert_eq!(lhs.columns, rhs.rows, "inner sizes of a matrix product");
     let parallelism = match threads {
         Threads::One => Parallelism::None,
         Threads::All => Parallelism::Rayon(0),
     };
-    #[expect(unsafe_code, reason = "the gemm crate's interface is raw pointers")]
     // SAFETY: gemm reads `lhs` and `rhs` only at (i, j) below their rows and columns, which
     // `Matrix::new` proved to lie inside their slices (a transposed view visits the same
-    // places; an empty slice has k = 0 and is not read). It writes `out` only at
-    // `i * out_stride + j` with i < m, j < n, which the assertion above bounds, at distinct
-    // places since n <= out_stride. `out` is borrowed mutably, so it overlaps neither input.
+    // places; an empty slice has no columns and is not read). What it writes is the caller's
+    // promise.
     unsafe {
         gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
+            lhs.rows,
+            rhs.columns,
+            lhs.columns,
+            out,
             1,
             out_stride as isize,
             accumulate,

@@ -72,6 +72,9 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The system refused a thread.
+    #[error("cannot start the training threads: {0}")]
+    Threads(rayon::ThreadPoolBuildError),
     /// The model failed.
     #[error(transparent)]
     Clip(#[from] paint_clip::Error),

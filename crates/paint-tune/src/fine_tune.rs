@@ -8,10 +8,11 @@ use std::path::Path;
 use candle_core::Tensor;
 use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, ZeroShotHead, image_tensor_names};
 use paint_data::PixelTable;
+use paint_nn::Lanes;
 use serde::{Deserialize, Serialize};
 
 use crate::batches::{Order, read_varied};
-use crate::optimizer::{Optimizer, accumulate};
+use crate::optimizer::Optimizer;
 use crate::state::{RunKey, restore, save};
 use crate::{Augment, Error, Progress, Result, Schedule};
 
@@ -23,8 +24,9 @@ pub struct FineTuneConfig {
     pub steps: u64,
     /// Images a step.
     pub batch: usize,
-    /// Images that go through the model at once; `batch` is cut into parts of this size whose
-    /// gradients add up. 0 means the whole batch.
+    /// Images that go through the model together on one thread; `batch` is cut into parts of
+    /// this size whose gradients add up in order, so that the result does not depend on the
+    /// number of threads.
     pub micro_batch: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
@@ -49,7 +51,7 @@ impl Default for FineTuneConfig {
         Self {
             steps: 2_000,
             batch: 128,
-            micro_batch: 0,
+            micro_batch: 32,
             learning_rate: 1e-5,
             warmup: 0.1,
             weight_decay: 0.1,
@@ -174,25 +176,22 @@ pub fn fine_tune(
     }
     let clip = Clip::from_tensors(input.config, &tensors)?;
     let schedule = config.schedule();
+    let lanes = Lanes::new().map_err(Error::Threads)?;
     let mut order = Order::new(input.images.len(), config.seed);
     for step in done + 1..=config.steps {
         let rows = order.batch(step, config.batch);
-        let part = if config.micro_batch == 0 {
-            rows.len()
-        } else {
-            config.micro_batch
-        };
         let pixels = read_varied(input.images, &rows, &config.augment, config.seed, step)?;
-        let (mut gradients, mut loss_sum) = (None, 0.0);
-        let images = pixels.chunks(part * input.images.image_bytes());
-        for (rows, pixels) in rows.chunks(part).zip(images) {
-            let loss = loss(&clip, &input, config, rows, pixels)?;
+        let parts = rows
+            .chunks(config.micro_batch)
+            .zip(pixels.chunks(config.micro_batch * input.images.image_bytes()));
+        let parts = lanes.map(parts.collect(), |(rows, pixels)| -> Result<_> {
             // The mean over the batch, whatever the size of the last part.
             let share = rows.len() as f64 / config.batch as f64;
-            loss_sum += f64::from(loss.to_scalar::<f32>()?) * share;
-            let store = (loss * share)?.backward()?;
-            gradients = Some(accumulate(gradients, optimizer.gradients(&store, step)?)?);
-        }
+            let loss = (loss(&clip, &input, config, rows, pixels)? * share)?;
+            Ok((f64::from(loss.to_scalar::<f32>()?), loss.backward()?))
+        });
+        let (losses, stores): (Vec<f64>, Vec<_>) = parts.into_iter().collect::<Result<_>>()?;
+        let loss_sum: f64 = losses.iter().sum();
         if !loss_sum.is_finite() {
             return Err(Error::NotFinite {
                 what: "the loss",
@@ -201,9 +200,11 @@ pub fn fine_tune(
             });
         }
         let learning_rate = schedule.learning_rate(step);
-        if let Some(gradients) = gradients {
-            optimizer.step(&gradients, 1, learning_rate, step)?;
-        }
+        optimizer.step(
+            &optimizer.summed_gradients(&stores, step)?,
+            learning_rate,
+            step,
+        )?;
         if step % config.save_every == 0 || step == config.steps {
             save(state, &key, step, &optimizer)?;
         }

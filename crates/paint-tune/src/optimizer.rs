@@ -42,31 +42,37 @@ impl Optimizer {
         })
     }
 
-    /// The gradient of every variable.
-    pub(crate) fn gradients(&self, store: &GradStore, step: u64) -> Result<Gradients> {
-        let gradients =
-            self.parameters
+    /// The gradient of every variable, summed over several backward passes in their order; a
+    /// variable must be in one of them at least.
+    pub(crate) fn summed_gradients(&self, stores: &[GradStore], step: u64) -> Result<Gradients> {
+        let gradients = self.parameters.iter().map(|(name, parameter)| {
+            let mut sum: Option<Tensor> = None;
+            for gradient in stores
                 .iter()
-                .map(|(name, parameter)| match store.get(&parameter.theta) {
-                    Some(gradient) => Ok((name.clone(), gradient.clone())),
-                    None => Err(Error::NoGradient {
-                        tensor: name.clone(),
-                        step,
-                    }),
+                .filter_map(|store| store.get(&parameter.theta))
+            {
+                sum = Some(match sum {
+                    Some(sum) => (sum + gradient)?,
+                    None => gradient.clone(),
                 });
+            }
+            let sum = sum.ok_or_else(|| Error::NoGradient {
+                tensor: name.clone(),
+                step,
+            })?;
+            Ok((name.clone(), sum))
+        });
         gradients.collect()
     }
 
-    /// One step along `gradients / n_parts`, clipped.
+    /// One step along the gradients, clipped.
     pub(crate) fn step(
         &mut self,
         gradients: &Gradients,
-        n_parts: usize,
         learning_rate: f64,
         step: u64,
     ) -> Result<()> {
-        let mean = 1.0 / n_parts as f64;
-        let norm = global_norm(gradients)? * mean;
+        let norm = global_norm(gradients)?;
         if !norm.is_finite() {
             return Err(Error::NotFinite {
                 what: "the gradient's norm",
@@ -74,7 +80,7 @@ impl Optimizer {
                 step,
             });
         }
-        let scale = mean * (self.clip_norm / (norm + 1e-6)).min(1.0);
+        let scale = (self.clip_norm / (norm + 1e-6)).min(1.0);
         for (name, parameter) in &mut self.parameters {
             // Biases, norms, the class token and the temperature are vectors or scalars:
             // shrinking them has no meaning.
@@ -101,17 +107,6 @@ impl Optimizer {
 
 /// Gradients by tensor name.
 pub(crate) type Gradients = BTreeMap<String, Tensor>;
-
-/// Adds `more` to `sum`, name by name.
-pub(crate) fn accumulate(sum: Option<Gradients>, more: Gradients) -> Result<Gradients> {
-    let Some(mut sum) = sum else { return Ok(more) };
-    for (name, gradient) in more {
-        if let Some(total) = sum.get_mut(&name) {
-            *total = (&*total + gradient)?;
-        }
-    }
-    Ok(sum)
-}
 
 fn global_norm(gradients: &Gradients) -> Result<f64> {
     let mut total = 0.0;

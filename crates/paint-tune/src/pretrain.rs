@@ -6,14 +6,16 @@
 
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
 use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, init, l2_normalize};
 use paint_data::{PixelTable, Rng};
+use paint_nn::Lanes;
 use serde::{Deserialize, Serialize};
 
 use crate::batches::{Order, read_varied};
 use crate::fine_tune::{check_all, positive, share};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Gradients, Optimizer};
 use crate::state::{RunKey, restore, save};
 use crate::{Augment, Error, Progress, Result, Schedule};
 
@@ -31,6 +33,9 @@ pub struct PretrainConfig {
     pub steps: u64,
     /// Image–caption pairs a step.
     pub batch: usize,
+    /// Images or captions that go through a tower together on one thread; the result does not
+    /// depend on the number of threads.
+    pub micro_batch: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Share of the steps that warm up, in [0, 1).
@@ -52,6 +57,7 @@ impl Default for PretrainConfig {
         Self {
             steps: 1_000,
             batch: 256,
+            micro_batch: 32,
             learning_rate: 1e-3,
             warmup: 0.05,
             weight_decay: 0.1,
@@ -156,13 +162,16 @@ pub fn pretrain(
         .collect();
     let clip = Clip::from_tensors(input.config, &tensors)?;
     let schedule = config.schedule();
+    let towers = Towers {
+        input,
+        lanes: Lanes::new().map_err(Error::Threads)?,
+    };
     let n_pairs = input.corpora.iter().map(|corpus| corpus.images.len()).sum();
     let mut order = Order::new(n_pairs, config.seed);
     for step in done + 1..=config.steps {
         let rows = order.batch(step, config.batch);
         let batch = read_batch(input, &rows, config, step)?;
-        let loss = contrastive_loss(&clip, input, &batch)?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
+        let (value, gradients) = towers.step(&clip, &batch, config, &optimizer, step)?;
         if !value.is_finite() {
             return Err(Error::NotFinite {
                 what: "the loss",
@@ -170,9 +179,8 @@ pub fn pretrain(
                 step,
             });
         }
-        let gradients = optimizer.gradients(&loss.backward()?, step)?;
         let learning_rate = schedule.learning_rate(step);
-        optimizer.step(&gradients, 1, learning_rate, step)?;
+        optimizer.step(&gradients, learning_rate, step)?;
         bound_temperature(&optimizer)?;
         if step % config.save_every == 0 || step == config.steps {
             save(state, &key, step, &optimizer)?;
@@ -230,29 +238,116 @@ fn read_batch<'a>(
     Ok(batch)
 }
 
-fn contrastive_loss(clip: &Clip, input: &PretrainInput<'_>, batch: &Batch<'_>) -> Result<Tensor> {
-    let n = batch.captions.len();
-    let mut distinct = batch.captions.clone();
+/// The two towers over parts of a batch, joined by the loss.
+struct Towers<'a> {
+    input: &'a PretrainInput<'a>,
+    lanes: Lanes,
+}
+
+/// A part's features with the operations they came from.
+type Features = Result<Tensor>;
+
+impl Towers<'_> {
+    /// Loss and gradients. The loss needs the features of all parts, so parts go forward,
+    /// the loss gives the gradient of the features, and parts go backward from these.
+    fn step(
+        &self,
+        clip: &Clip,
+        batch: &Batch<'_>,
+        config: &PretrainConfig,
+        optimizer: &Optimizer,
+        step: u64,
+    ) -> Result<(f64, Gradients)> {
+        let (distinct, caption_of) = distinct(&batch.captions);
+        let images = self.images(clip, batch, config);
+        let texts = self.texts(clip, &distinct, config);
+        let images: Vec<Tensor> = images.into_iter().collect::<Result<_>>()?;
+        let texts: Vec<Tensor> = texts.into_iter().collect::<Result<_>>()?;
+        let joined = |parts: &[Tensor]| Var::from_tensor(&Tensor::cat(parts, 0)?.detach());
+        let (all_images, all_texts) = (joined(&images)?, joined(&texts)?);
+
+        let loss = contrastive_loss(&all_images, &all_texts, clip.logit_scale(), &caption_of)?;
+        let joint = loss.backward()?;
+        let mut jobs = Vec::new();
+        for (features, parts) in [(&all_images, images), (&all_texts, texts)] {
+            let Some(gradient) = joint.get(features) else {
+                return Err(Error::NoGradient {
+                    tensor: "features".to_owned(),
+                    step,
+                });
+            };
+            let mut start = 0;
+            for part in parts {
+                let n = part.dim(0)?;
+                jobs.push((part, gradient.narrow(0, start, n)?.contiguous()?));
+                start += n;
+            }
+        }
+        let stores = self
+            .lanes
+            .map(jobs, |(part, gradient)| -> Result<GradStore> {
+                // Its gradient with respect to the part is `gradient`.
+                Ok((part * gradient)?.sum_all()?.backward()?)
+            });
+        let mut stores = stores.into_iter().collect::<Result<Vec<_>>>()?;
+        stores.push(joint);
+        Ok((
+            f64::from(loss.to_scalar::<f32>()?),
+            optimizer.summed_gradients(&stores, step)?,
+        ))
+    }
+
+    fn images(&self, clip: &Clip, batch: &Batch<'_>, config: &PretrainConfig) -> Vec<Features> {
+        let image_bytes = batch.pixels.len() / batch.captions.len();
+        let parts = batch
+            .pixels
+            .chunks(config.micro_batch * image_bytes)
+            .collect();
+        self.lanes.map(parts, |pixels| {
+            let n = pixels.len() / image_bytes;
+            let pixels = self
+                .input
+                .preprocessor
+                .normalize(pixels, n, clip.device())?;
+            Ok(l2_normalize(&clip.encode_image(&pixels)?)?)
+        })
+    }
+
+    fn texts(&self, clip: &Clip, captions: &[&str], config: &PretrainConfig) -> Vec<Features> {
+        let parts = captions.chunks(config.micro_batch).collect();
+        self.lanes.map(parts, |captions| {
+            let ids = captions
+                .iter()
+                .map(|caption| Ok(self.input.tokenizer.encode(caption)?));
+            Ok(l2_normalize(
+                &clip.encode_text(&ids.collect::<Result<Vec<_>>>()?)?,
+            )?)
+        })
+    }
+}
+
+/// The distinct captions, sorted, and for each caption which of them it is.
+fn distinct<'a>(captions: &[&'a str]) -> (Vec<&'a str>, Vec<u32>) {
+    let mut distinct = captions.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
-    let caption_of: Vec<u32> = batch
-        .captions
-        .iter()
-        .map(|caption| distinct.partition_point(|known| known < caption) as u32)
-        .collect();
-    let ids = distinct
-        .iter()
-        .map(|caption| Ok(input.tokenizer.encode(caption)?));
-    let texts = l2_normalize(&clip.encode_text(&ids.collect::<Result<Vec<_>>>()?)?)?;
-    let pixels = input
-        .preprocessor
-        .normalize(&batch.pixels, n, clip.device())?;
-    let images = l2_normalize(&clip.encode_image(&pixels)?)?;
+    let position = |caption: &&str| distinct.partition_point(|known| known < caption) as u32;
+    let caption_of = captions.iter().map(position).collect();
+    (distinct, caption_of)
+}
+
+/// Symmetric cross-entropy; features are normalised, `[n, d]` and `[distinct captions, d]`.
+fn contrastive_loss(
+    images: &Tensor,
+    texts: &Tensor,
+    logit_scale: &Tensor,
+    caption_of: &[u32],
+) -> Result<Tensor> {
     let logits = images
         .matmul(&texts.t()?)?
-        .broadcast_mul(&clip.logit_scale().exp()?)?;
-    let to_caption = paint_nn::cross_entropy(&logits, &caption_of, 0.0)?;
-    let to_images = shared_cross_entropy(&logits.t()?.contiguous()?, &caption_of)?;
+        .broadcast_mul(&logit_scale.exp()?)?;
+    let to_caption = paint_nn::cross_entropy(&logits, caption_of, 0.0)?;
+    let to_images = shared_cross_entropy(&logits.t()?.contiguous()?, caption_of)?;
     Ok(((to_caption + to_images)? * 0.5)?)
 }
 
