@@ -35,8 +35,8 @@ impl Model {
 
     /// The model with its own weights.
     pub(crate) fn clip(&self) -> Result<Clip> {
-        Ok(Clip::from_tensors(&self.config, &self.tensors)
-            .with_context(|| format!("model {}", self.dir.display()))?)
+        Clip::from_tensors(&self.config, &self.tensors)
+            .with_context(|| format!("model {}", self.dir.display()))
     }
 
     /// The task's head, from this model's text tower.

@@ -2,7 +2,7 @@
 //! the choice, and the chosen one on test.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
@@ -110,8 +110,6 @@ pub(crate) struct Patched {
     pub(crate) chosen: Vec<Predictions>,
     /// The patching task on test at alpha = 1.
     pub(crate) fine_tuned: Predictions,
-    /// The patched checkpoint.
-    pub(crate) checkpoint: PathBuf,
 }
 
 /// Settings of [`patch`].
@@ -202,7 +200,6 @@ pub(crate) fn patch(
         zero_shot,
         chosen,
         fine_tuned: at_one,
-        checkpoint,
     })
 }
 

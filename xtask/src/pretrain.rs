@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use paint_clip::{Preprocessor, Provenance, Tokenizer, WeightDtype, save};
-use paint_data::{CaptionDataset, Dataset, Hub, PixelTable, Rng, SkipPolicy, SplitName};
+use paint_clip::{
+    Clip, Preprocessor, Provenance, Tokenizer, WeightDtype, ZeroShotHead, l2_normalize, save,
+};
+use paint_data::{CaptionDataset, Dataset, Hub, PixelTable, Rng, SkipPolicy, SplitName, Task};
 use paint_tune::{Corpus, PretrainInput, pretrain};
 
 use crate::model::Transform;
@@ -95,7 +97,23 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     } else {
         WeightDtype::F16
     };
-    let notes = BTreeMap::from([("preset".to_owned(), serde_json::to_value(&preset)?)]);
+    let clip = Clip::from_tensors(&config, &tensors)?;
+    let mut cosines = BTreeMap::new();
+    for task in named_tasks(&preset)? {
+        let (cosine, a, b) = closest_classes(&clip, &tokenizer, &task)?;
+        console.say(format!(
+            "{:<16} closest class vectors {cosine:.3}: {a} | {b}",
+            task.name
+        ));
+        cosines.insert(task.name, cosine);
+    }
+    let notes = BTreeMap::from([
+        ("preset".to_owned(), serde_json::to_value(&preset)?),
+        (
+            "largest_cosine_of_class_vectors".to_owned(),
+            serde_json::to_value(&cosines)?,
+        ),
+    ]);
     let provenance = Provenance {
         seed: Some(preset.train.seed),
         notes,
@@ -111,6 +129,47 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     )?;
     console.say(format!("wrote {}", checkpoint.display()));
     Ok(())
+}
+
+/// The tasks whose names the corpora exercise.
+fn named_tasks(preset: &Preset) -> Result<Vec<Task>> {
+    let mut tasks = Vec::new();
+    for source in &preset.corpus {
+        match source {
+            CorpusSource::World { .. } => {
+                tasks.extend(paint_world::tasks().into_iter().map(|world| world.task));
+            }
+            CorpusSource::Task { name, .. } => tasks.push(find_task(name)?),
+        }
+    }
+    tasks.retain(|task| task.class_names.len() > 1);
+    Ok(tasks)
+}
+
+/// The largest cosine between two class vectors of a task, and the two classes: a frozen head
+/// whose vectors coincide cannot be learnt.
+fn closest_classes(
+    clip: &Clip,
+    tokenizer: &Tokenizer,
+    task: &Task,
+) -> Result<(f32, String, String)> {
+    let names = &task.class_names;
+    let head = ZeroShotHead::build(clip, tokenizer, names, &task.templates)?;
+    let vectors = l2_normalize(head.weights())?;
+    let cosines = vectors.matmul(&vectors.t()?)?.to_vec2::<f32>()?;
+    let mut closest = (f32::NEG_INFINITY, 0, 0);
+    for (i, row) in cosines.iter().enumerate() {
+        for (j, &cosine) in row[..i].iter().enumerate() {
+            if cosine > closest.0 {
+                closest = (cosine, j, i);
+            }
+        }
+    }
+    Ok((
+        closest.0,
+        names[closest.1].clone(),
+        names[closest.2].clone(),
+    ))
 }
 
 /// The world's preprocessing with another image size.

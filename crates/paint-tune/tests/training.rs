@@ -1,5 +1,6 @@
 //! Training on a tiny model and drawn images: it learns, it changes what it should, it
 //! continues exactly, and it refuses what does not fit.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 

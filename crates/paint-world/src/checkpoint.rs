@@ -47,8 +47,10 @@ impl Checkpoint {
         if std::fs::read(&weights).is_ok_and(|found| found == self.weights) {
             return Ok(());
         }
-        std::fs::create_dir_all(directory)
-            .map_err(|source| Error::Io { path: directory.to_owned(), source })?;
+        std::fs::create_dir_all(directory).map_err(|source| Error::Io {
+            path: directory.to_owned(),
+            source,
+        })?;
         write_tokenizer(directory)?;
         write_text(&directory.join("config.json"), self.config)?;
         write_text(&directory.join("paint.json"), self.provenance)?;

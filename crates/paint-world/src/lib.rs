@@ -60,8 +60,8 @@ mod tokenizer;
 mod vocabulary;
 mod world;
 
-pub use checkpoint::{Checkpoint, checkpoints};
 pub use captions::{Captioned, Corpus};
+pub use checkpoint::{Checkpoint, checkpoints};
 pub use domain::Split;
 pub use error::{Error, Result};
 pub use publish::{Sizes, picture, write_captions, write_task};

@@ -1,0 +1,92 @@
+//! A run killed with SIGKILL, again and again, ends with the same bytes as one left alone.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PRESET: &str = r#"
+name = "tiny"
+projection_dim = 16
+
+[vision]
+image_size = 48
+patch_size = 16
+hidden_size = 32
+num_hidden_layers = 2
+num_attention_heads = 2
+
+[text]
+hidden_size = 32
+num_hidden_layers = 1
+num_attention_heads = 2
+
+[[corpus]]
+world = { n = 300, seed = 4 }
+
+[train]
+steps = 120
+batch = 16
+micro_batch = 8
+learning_rate = 1e-3
+save_every = 2
+seed = 9
+"#;
+
+fn pretrain(preset: &Path, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command
+        .args(["pretrain", "--preset"])
+        .arg(preset)
+        .arg("--out")
+        .arg(out);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+#[test]
+fn pretraining_killed_at_any_moment_ends_with_the_same_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let preset = directory.path().join("tiny.toml");
+    std::fs::write(&preset, PRESET).unwrap();
+    let weights = |out: &Path| std::fs::read(out.join("tiny/model.safetensors")).unwrap();
+
+    let alone = directory.path().join("alone");
+    assert!(pretrain(&preset, &alone).status().unwrap().success());
+
+    let killed = directory.path().join("killed");
+    let state = killed.join("state.safetensors");
+    let mut n_killed = 0;
+    for wait in [0, 30, 80, 200] {
+        let before = modified(&state);
+        let mut child = pretrain(&preset, &killed).spawn().unwrap();
+        // Past the start, so that every process adds something and dies in the middle.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while modified(&state) == before && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "no state was written");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis(wait));
+        n_killed += usize::from(child.try_wait().unwrap().is_none());
+        // On Unix this is SIGKILL.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(
+        n_killed > 0,
+        "every process was done before it could be killed"
+    );
+    assert!(pretrain(&preset, &killed).status().unwrap().success());
+    assert!(weights(&alone) == weights(&killed), "the weights differ");
+    let leftovers: Vec<PathBuf> = std::fs::read_dir(&killed)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "tmp"))
+        .collect();
+    assert!(leftovers.is_empty(), "{leftovers:?}");
+}
+
+fn modified(path: &Path) -> Option<std::time::SystemTime> {
+    std::fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .ok()
+}
