@@ -14,6 +14,7 @@ use paint_eval::{Predictions, predict};
 use paint_mix::{Candidate, Choice, Rule, ValidationAccuracy, choose, interpolate_values};
 use paint_tune::{FineTuneConfig, FineTuneInput, fine_tune};
 
+use crate::machine::sha256_of_file;
 use crate::model::Model;
 use crate::progress::Console;
 use crate::run_dir::RunDir;
@@ -56,6 +57,13 @@ impl Prepared {
             if dataset.is_empty() {
                 bail!("task {}: the {split} split has no images", task.name);
             }
+            if !class_names.is_empty() && class_names != dataset.class_names() {
+                bail!(
+                    "task {}: the {split} split names its classes differently; give class_names \
+                     in the manifest",
+                    task.name
+                );
+            }
             class_names = dataset.class_names().to_vec();
             let bar = console.bar(
                 &format!("{} {split} images", task.name),
@@ -79,10 +87,26 @@ impl Prepared {
             }
             tables.insert(split, table);
         }
+        let head = model.head(task, &class_names)?;
+        if head.n_truncated() > 0 {
+            console.say(format!(
+                "{}: {} prompts are longer than the model reads and are cut",
+                task.name,
+                head.n_truncated()
+            ));
+        }
         Ok(Self {
             name: task.name.clone(),
-            head: model.head(task, &class_names)?,
+            head,
             tables,
+        })
+    }
+
+    /// What the pixels of each split are: data and transform, by "TASK/SPLIT".
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (String, String)> {
+        self.tables.iter().map(|(split, table)| {
+            let key = format!("{} {}", table.content_key(), table.transform_key());
+            (format!("{}/{split}", self.name), key)
         })
     }
 
@@ -185,6 +209,16 @@ pub(crate) fn patch(
         let tensors = mixed_tensors(model, &fine_tuned, choice.alpha)?;
         let mut provenance = provenance(model, task, settings);
         provenance.alpha = Some(choice.alpha);
+        let fine_tuned = run
+            .path
+            .join("checkpoints")
+            .join(&task.name)
+            .join("fine_tuned");
+        let sha256 = sha256_of_file(&fine_tuned.join("model.safetensors"))?;
+        provenance.parents.push(Parent {
+            name: "fine_tuned".to_owned(),
+            sha256,
+        });
         save(
             &checkpoint,
             &model.config,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use paint_clip::{ClipConfig, HiddenAct, TextConfig, VisionConfig};
+use paint_data::read_toml;
 use paint_tune::PretrainConfig;
 use paint_world::Recipe;
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,8 @@ impl Preset {
                 path.display()
             )
         })?;
-        let preset: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        let preset: Self = read_toml(&text, &path.display().to_string())?;
+        preset.train.check()?;
         if preset.corpus.is_empty() {
             bail!("{}: give at least one [[corpus]]", path.display());
         }

@@ -193,7 +193,7 @@ fn open_corpus(
     let captions = match source {
         CorpusSource::World { n, seed, recipe } => {
             // A directory for each recipe, so that another preset never reads this one's.
-            let key = serde_json::to_string(&(n, seed, recipe))?;
+            let key = serde_json::to_string(&(paint_world::VERSION, n, seed, recipe))?;
             let root = out.join("data").join(short_hash(&key));
             let directory = root.join("datasets/paint-world/captions");
             if !directory.join("README.md").exists() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use paint_data::{Hub, SplitName, Suite, Task};
 use paint_eval::{Difference, Paired, Predictions, Proportion, mean_difference, mean_proportion};
 use paint_mix::Rule;
@@ -105,7 +105,8 @@ struct Plan {
     question: &'static str,
     suite: String,
     model: String,
-    model_sha256: String,
+    tool_version: &'static str,
+    model_sha256: BTreeMap<String, String>,
     patching: Vec<String>,
     supported: Vec<String>,
     tasks_sha256: String,
@@ -114,7 +115,17 @@ struct Plan {
     grid: Vec<f64>,
     rule: Rule,
     fine_tune: FineTuneConfig,
+    /// What the images are, by "TASK/SPLIT".
+    data: BTreeMap<String, String>,
 }
+
+/// What of a checkpoint decides its answers.
+const MODEL_FILES: [&str; 4] = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "preprocessor_config.json",
+];
 
 pub(crate) fn rq1(args: &Rq1Args, console: &Console) -> Result<()> {
     let suite = find_suite(&args.suite)?;
@@ -143,6 +154,13 @@ pub(crate) fn rq1(args: &Rq1Args, console: &Console) -> Result<()> {
             suite.name
         )
     })?;
+    if patching.len() < suite.patching.len() {
+        console.say(format!(
+            "{} of the suite's {} patching tasks: a look, not the suite's result",
+            patching.len(),
+            suite.patching.len()
+        ));
+    }
     let run = Question {
         suite: &suite,
         patching,
@@ -199,10 +217,7 @@ impl Question<'_> {
         let (patching, supported) = (load(&self.patching)?, load(&self.suite.supported)?);
         let all: Vec<&Task> = patching.iter().chain(&supported).collect();
         distinct_names(&all)?;
-        let plan = self.plan(common, &model, &all)?;
-        let default = || workspace::runs().join(default_name(&plan));
-        let mut run = RunDir::open(&common.out.clone().unwrap_or_else(default), &plan)?;
-
+        self.settings(common)?;
         let world = prepare_world(&all, console)?;
         let hub = hub_of(common.hub.as_deref());
         let cache = workspace::runs().join("cache");
@@ -221,26 +236,42 @@ impl Question<'_> {
             };
             Prepared::open(task, splits, &model, &source, console)
         };
-        let held_out = [SplitName::Validation, SplitName::Test];
+        // All data is opened before anything is trained or written to the run.
+        const HELD_OUT: [SplitName; 2] = [SplitName::Validation, SplitName::Test];
+        const ALL: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
         let supported: Vec<Prepared> = supported
             .iter()
-            .map(|task| open(task, &held_out))
+            .map(|task| open(task, &HELD_OUT))
             .collect::<Result<_>>()?;
+        let patching: Vec<Prepared> = patching
+            .iter()
+            .map(|task| open(task, &ALL))
+            .collect::<Result<_>>()?;
+
+        let data = supported
+            .iter()
+            .chain(&patching)
+            .flat_map(Prepared::keys)
+            .collect();
+        let plan = self.plan(common, &model, &all, data)?;
+        let out = match &common.out {
+            Some(out) => out.clone(),
+            None => workspace::runs().join(default_name(&plan)?),
+        };
+        let mut run = RunDir::open(&out, &plan)?;
         let settings = Settings {
             fine_tune: &plan.fine_tune,
             grid: &plan.grid,
             rule: plan.rule,
-            model_sha256: &plan.model_sha256,
+            model_sha256: &plan.model_sha256["model.safetensors"],
         };
 
         let (mut results, mut skipped) = (Vec::new(), Vec::new());
         supported
             .iter()
             .for_each(|task| note_skipped(task, &mut skipped));
-        for task in &patching {
+        for task in patching {
             let task_started = Instant::now();
-            let splits = [SplitName::Train, SplitName::Validation, SplitName::Test];
-            let task = open(task, &splits)?;
             note_skipped(&task, &mut skipped);
             let patched = patch(&model, &task, &supported, &settings, &run, console)?;
             record(&mut run, &plan, &task.name, &supported, &patched)?;
@@ -280,12 +311,12 @@ impl Question<'_> {
         )
     }
 
-    fn plan(&self, common: &Common, model: &Model, tasks: &[&Task]) -> Result<Plan> {
+    /// Hyperparameters and rule, checked.
+    fn settings(&self, common: &Common) -> Result<(FineTuneConfig, Rule)> {
         let mut fine_tune: FineTuneConfig = match &self.suite.fine_tune {
-            Some(table) => table
-                .clone()
-                .try_into()
-                .with_context(|| format!("suite {}: [fine_tune]", self.suite.name))?,
+            Some(table) => table.clone().try_into().map_err(|e: toml::de::Error| {
+                anyhow!("suite {}: [fine_tune]: {}", self.suite.name, e.message())
+            })?,
             None => FineTuneConfig::default(),
         };
         fine_tune.seed = common.seed;
@@ -305,11 +336,32 @@ impl Question<'_> {
                 max_drop: common.max_drop / 100.0,
             },
         };
+        Ok((fine_tune, rule))
+    }
+
+    fn plan(
+        &self,
+        common: &Common,
+        model: &Model,
+        tasks: &[&Task],
+        data: BTreeMap<String, String>,
+    ) -> Result<Plan> {
+        let (fine_tune, rule) = self.settings(common)?;
         Ok(Plan {
             question: self.name,
             suite: self.suite.name.clone(),
             model: self.model.clone(),
-            model_sha256: machine::sha256_of_file(&model.dir.join("model.safetensors"))?,
+            model_sha256: MODEL_FILES
+                .into_iter()
+                .map(|name| {
+                    Ok((
+                        name.to_owned(),
+                        machine::sha256_of_file(&model.dir.join(name))?,
+                    ))
+                })
+                .collect::<Result<_>>()?,
+            tool_version: env!("CARGO_PKG_VERSION"),
+            data,
             patching: self.patching.clone(),
             supported: self.suite.supported.clone(),
             tasks_sha256: machine::sha256(&serde_json::to_vec(tasks)?),
@@ -349,10 +401,12 @@ impl Question<'_> {
                 seed: plan.seed,
                 run_toml: run.toml.clone(),
                 versions: machine::versions(),
-                hashes: BTreeMap::from([
-                    (format!("model {}", plan.model), plan.model_sha256.clone()),
-                    ("tasks".to_owned(), plan.tasks_sha256.clone()),
-                ]),
+                hashes: plan
+                    .model_sha256
+                    .iter()
+                    .map(|(file, hash)| (format!("model {file}"), hash.clone()))
+                    .chain([("tasks".to_owned(), plan.tasks_sha256.clone())])
+                    .collect(),
                 cpu: machine::cpu(),
                 cores: machine::cores(),
                 wall_time: started.elapsed(),
@@ -361,7 +415,7 @@ impl Question<'_> {
         write_report(&report, &input)?;
         let table = rq1_table(&findings.rows, &findings.mean)?.to_text();
         if json {
-            print_json(findings, verdict)?;
+            print_json(plan, self.suite, findings, verdict)?;
             console.say(table);
         } else {
             print_text(&table, verdict);
@@ -388,7 +442,18 @@ fn print_text(table: &str, verdict: &Verdict) {
 }
 
 #[expect(clippy::print_stdout, reason = "the answer is the output")]
-fn print_json(findings: &Rq1Findings, verdict: &Verdict) -> Result<()> {
+fn print_json(plan: &Plan, suite: &Suite, findings: &Rq1Findings, verdict: &Verdict) -> Result<()> {
+    let run = serde_json::json!({
+        "kind": "run",
+        "question": plan.question,
+        "suite": plan.suite,
+        "model": plan.model,
+        "n_tasks": plan.patching.len(),
+        "n_tasks_of_suite": suite.patching.len(),
+        "limit": plan.limit,
+        "seed": plan.seed,
+    });
+    println!("{run}");
     for row in &findings.rows {
         let estimate = |e: &Estimate| {
             serde_json::json!({
@@ -431,13 +496,18 @@ fn distinct_names(tasks: &[&Task]) -> Result<()> {
     Ok(())
 }
 
-fn default_name(plan: &Plan) -> String {
+fn default_name(plan: &Plan) -> Result<String> {
     let model = Path::new(&plan.model)
         .file_name()
         .unwrap_or_default()
         .to_string_lossy();
-    let hash = machine::sha256(toml::to_string(plan).unwrap_or_default().as_bytes());
-    format!("{}-{}-{model}-{}", plan.question, plan.suite, &hash[..8])
+    let hash = machine::sha256(toml::to_string(plan)?.as_bytes());
+    Ok(format!(
+        "{}-{}-{model}-{}",
+        plan.question,
+        plan.suite,
+        &hash[..8]
+    ))
 }
 
 fn estimate(p: Proportion) -> Result<Estimate> {
@@ -446,6 +516,14 @@ fn estimate(p: Proportion) -> Result<Estimate> {
 
 fn change(d: Difference) -> Result<Estimate> {
     Ok(Estimate::new(d.value, d.low, d.high, d.n)?)
+}
+
+/// Patched minus zero-shot on evaluated task `i`; with alpha = 0 they are one model.
+fn task_change(patched: &Patched, i: usize, seed: u64) -> Result<Estimate> {
+    if patched.choice.alpha == 0.0 {
+        return change(Difference::unchanged(patched.zero_shot[i].len() as u64));
+    }
+    change(Paired::new(&patched.zero_shot[i], &patched.chosen[i])?.difference(seed))
 }
 
 fn note_skipped(task: &Prepared, all: &mut Vec<SkippedImages>) {
@@ -512,8 +590,7 @@ fn record(
     accuracies(Split::Test, 1.0, std::slice::from_ref(&patched.fine_tuned))?;
     accuracies(Split::Test, patched.choice.alpha, &patched.chosen)?;
     for (i, (name, role)) in names.iter().enumerate() {
-        let paired = Paired::new(&patched.zero_shot[i], &patched.chosen[i])?;
-        let value = change(paired.difference(plan.seed))?;
+        let value = task_change(patched, i, plan.seed)?;
         let alpha = patched.choice.alpha;
         facts.push(
             fact(Kind::Difference)
@@ -589,9 +666,7 @@ fn findings(
 }
 
 fn row(task: &Prepared, supported: &[Prepared], patched: &Patched, seed: u64) -> Result<Rq1Row> {
-    let difference = |i: usize| -> Result<Estimate> {
-        change(Paired::new(&patched.zero_shot[i], &patched.chosen[i])?.difference(seed))
-    };
+    let difference = |i: usize| task_change(patched, i, seed);
     let supported_change = supported
         .iter()
         .enumerate()

@@ -2,7 +2,7 @@
 //! The same command continues it; another one is refused.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -31,7 +31,16 @@ impl RunDir {
                 path.display(),
                 first_difference(&found, &toml)
             ),
-            Err(_) => write_atomically(&file, toml.as_bytes())?,
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                if path.join("records.jsonl").exists() {
+                    bail!(
+                        "{} has records but no run.toml; choose another directory",
+                        path.display()
+                    );
+                }
+                write_atomically(&file, toml.as_bytes())?;
+            }
+            Err(e) => return Err(e).with_context(|| format!("cannot read {}", file.display())),
         }
         let log = RecordLog::open(&path.join("records.jsonl"))?;
         Ok(Self {
@@ -54,9 +63,13 @@ impl RunDir {
         make: impl FnOnce() -> Result<Predictions>,
     ) -> Result<Predictions> {
         let path = self.path.join("predictions").join(format!("{name}.json"));
-        if let Ok(bytes) = fs::read(&path) {
-            return serde_json::from_slice(&bytes)
-                .with_context(|| format!("{}: remove it to measure again", path.display()));
+        match fs::read(&path) {
+            Ok(bytes) => {
+                return serde_json::from_slice(&bytes)
+                    .with_context(|| format!("{}: remove it to measure again", path.display()));
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
         }
         let predictions = make()?;
         write_atomically(&path, &serde_json::to_vec(&predictions)?)?;
@@ -69,10 +82,12 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        // One name for all attempts: what a killed process leaves, the next one overwrites.
+        let part = path.with_extension("part");
+        let mut file = fs::File::create(&part)?;
         file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
+        file.sync_all()?;
+        fs::rename(&part, path)?;
         fs::File::open(directory)?.sync_all()
     };
     write().with_context(|| format!("cannot write {}", path.display()))

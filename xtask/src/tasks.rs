@@ -35,13 +35,22 @@ pub(crate) fn find_suite(name: &str) -> Result<Suite> {
         true => Path::new(name).to_owned(),
         false => workspace::manifests().join(format!("suites/{name}.toml")),
     };
-    Suite::load(&path).with_context(|| format!("suite {name}"))
+    let mut suite = Suite::load(&path).with_context(|| format!("suite {name}"))?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    for task in suite.supported.iter_mut().chain(&mut suite.patching) {
+        // Files that a suite names lie beside it, wherever the command is typed.
+        if task.ends_with(".toml") {
+            *task = Suite::task_path(directory, task).display().to_string();
+        }
+    }
+    Ok(suite)
 }
 
 /// Draws the embedded world's tasks among `tasks` unless they are there already; returns
 /// the directory in Hub layout.
 pub(crate) fn prepare_world(tasks: &[&Task], console: &Console) -> Result<PathBuf> {
-    let root = workspace::runs().join("world");
+    // Another version of the crate draws anew.
+    let root = workspace::runs().join(format!("world-{}", paint_world::VERSION));
     for world in paint_world::tasks() {
         let name = &world.task.name;
         let there = root

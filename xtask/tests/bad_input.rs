@@ -1,7 +1,7 @@
 //! Bad input gets one clear line and a non-zero exit, and leaves nothing half-written.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Runs `xtask` with its files below `directory`; returns what it says as it fails.
@@ -19,8 +19,34 @@ fn fails(directory: &Path, arguments: &[&str]) -> String {
         .filter(|line| !line.trim().is_empty())
         .collect();
     assert_eq!(lines.len(), 1, "{message}");
-    assert!(!directory.join("report.html").exists());
+    assert_eq!(
+        half_written(directory),
+        Vec::<PathBuf>::new(),
+        "left by {arguments:?}"
+    );
     message
+}
+
+/// What a failed command must not leave: parts of a run, and files being written.
+fn half_written(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let of_run = [
+            "run.toml",
+            "records.jsonl",
+            "report.html",
+            "checkpoints",
+            "predictions",
+        ];
+        if of_run.contains(&name) || name.starts_with('.') || name.ends_with(".part") {
+            found.push(path);
+        } else if path.is_dir() {
+            found.extend(half_written(&path));
+        }
+    }
+    found
 }
 
 fn check(arguments: &[&str], expected: &[&str]) {

@@ -70,5 +70,5 @@ pub use hub::{Hub, Online};
 pub use pixels::{PixelTable, PixelTransform, SkipPolicy, Skipped};
 pub use rng::Rng;
 pub use suite::Suite;
-pub use task::{Columns, Files, Part, SplitName, Task, TaskSource};
+pub use task::{Columns, Files, Part, SplitName, Task, TaskSource, read_toml};
 pub use write::{Features, ParquetWriter, Row, Target, write_parquet};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::task::read_toml;
 use crate::{Error, Result};
 
 /// A list of tasks to patch on and of tasks whose accuracy must stay.
@@ -40,8 +41,7 @@ impl Suite {
     /// If the text is not TOML, a key is unknown or missing, a list is empty, or a task is
     /// named twice.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        let suite: Self = toml::from_str(text)
-            .map_err(|e| Error::manifest(origin, e.to_string().trim_end().to_owned()))?;
+        let suite: Self = read_toml(text, origin)?;
         for (key, tasks) in [
             ("supported", &suite.supported),
             ("patching", &suite.patching),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -192,8 +193,7 @@ impl Task {
     /// If the text is not TOML, a key is unknown or missing, a template lacks `{}`, a
     /// class name is given twice, or there is not exactly one data source.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        let raw: Manifest = toml::from_str(text)
-            .map_err(|e| Error::manifest(origin, e.to_string().trim_end().to_owned()))?;
+        let raw: Manifest = read_toml(text, origin)?;
         let source = raw.source(origin)?;
         let task = Self {
             name: raw.name,
@@ -279,6 +279,24 @@ impl Task {
         }
         Ok(())
     }
+}
+
+/// Reads a manifest of any kind from `text`, which came from `origin`; an error is one line that
+/// says which.
+///
+/// # Errors
+/// If the text is not TOML or does not have the keys of `T`.
+pub fn read_toml<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let line = error
+            .span()
+            .map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+        let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+        Error::manifest(
+            origin,
+            format!("{place}{}", error.message().replace('\n', "; ")),
+        )
+    })
 }
 
 pub(crate) fn check_class_names(origin: &str, names: &[String]) -> Result<()> {

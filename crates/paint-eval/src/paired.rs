@@ -39,6 +39,19 @@ pub struct Paired {
     n: u64,
 }
 
+impl Difference {
+    /// The difference of a model with itself on `n` images: exactly nothing.
+    pub fn unchanged(n: u64) -> Self {
+        Self {
+            value: 0.0,
+            low: 0.0,
+            high: 0.0,
+            n,
+            p: Some(1.0),
+        }
+    }
+}
+
 impl Paired {
     /// Compares two models on the same images.
     ///

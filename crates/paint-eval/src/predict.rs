@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use paint_clip::{Clip, Preprocessor, ZeroShotHead};
 use paint_data::PixelTable;
 use paint_nn::Lanes;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Classifies every image with a zero-shot head.
 ///
@@ -29,8 +29,7 @@ pub fn predict(
 ) -> Result<Predictions> {
     let n_classes = head.n_classes();
     check_labels(pixels.labels(), n_classes)?;
-    let mut ranked = Vec::new();
-    each_batch(
+    let ranked = each_batch(
         clip,
         preprocessor,
         pixels,
@@ -38,7 +37,9 @@ pub fn predict(
         progress,
         |first, features| {
             let logits = head.logits(features)?.flatten_all()?.to_vec1::<f32>()?;
-            rank(&logits, n_classes, first, &mut ranked)
+            let mut ranked = Vec::new();
+            rank(&logits, n_classes, first, &mut ranked)?;
+            Ok(ranked)
         },
     )?;
     Predictions::new(pixels.labels().to_vec(), ranked, n_classes)
@@ -55,30 +56,26 @@ pub fn features(
     batch: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<f32>> {
-    let mut all = Vec::new();
     each_batch(
         clip,
         preprocessor,
         pixels,
         batch,
         progress,
-        |_, features| {
-            all.extend(features.flatten_all()?.to_vec1::<f32>()?);
-            Ok(())
-        },
-    )?;
-    Ok(all)
+        |_, features| Ok(features.flatten_all()?.to_vec1::<f32>()?),
+    )
 }
 
-/// Gives the position of each batch's first image and its features [b, d] to `see`.
-fn each_batch(
+/// What `see` makes of the position of each batch's first image and its features [b, d],
+/// joined in the order of the images. Batches go side by side, one thread each.
+fn each_batch<T: Clone + Send>(
     clip: &Clip,
     preprocessor: &Preprocessor,
     pixels: &PixelTable,
     batch: usize,
     progress: &(dyn Fn(u64) + Sync),
-    mut see: impl FnMut(usize, &Tensor) -> Result<()>,
-) -> Result<()> {
+    see: impl Fn(usize, &Tensor) -> Result<Vec<T>> + Sync,
+) -> Result<Vec<T>> {
     if batch == 0 {
         return Err(Error::Empty {
             what: "images in a batch",
@@ -92,22 +89,20 @@ fn each_batch(
     check_size("width of the pixels", preprocessor.width(), pixels.width())?;
     let rows: Vec<usize> = (0..pixels.len()).collect();
     let lanes = Lanes::new().map_err(Error::Threads)?;
-    let done = AtomicU64::new(0);
-    let encode = |rows: &[usize]| -> Result<Tensor> {
+    let done = Mutex::new(0);
+    let work = |rows: &[usize]| -> Result<Vec<T>> {
         let mut bytes = vec![0; rows.len() * pixels.image_bytes()];
         pixels.read(rows, &mut bytes)?;
         let images = preprocessor.normalize(&bytes, rows.len(), &Device::Cpu)?;
-        // Nobody asks for a gradient, so the operations that led here are let go at once.
-        let features = clip.encode_image(&images)?.detach();
-        let n = rows.len() as u64;
-        progress(done.fetch_add(n, Ordering::Relaxed) + n);
-        Ok(features)
+        let seen = see(rows[0], &clip.encode_image(&images)?)?;
+        // Counted and told under one lock, so that the numbers rise.
+        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        *done += rows.len() as u64;
+        progress(*done);
+        Ok(seen)
     };
-    let batches: Vec<&[usize]> = rows.chunks(batch).collect();
-    for (rows, features) in batches.iter().zip(lanes.map(batches.clone(), encode)) {
-        see(rows[0], &features?)?;
-    }
-    Ok(())
+    let all = lanes.map(rows.chunks(batch).collect(), work);
+    Ok(all.into_iter().collect::<Result<Vec<_>>>()?.concat())
 }
 
 fn check_size(what: &'static str, expected: usize, actual: usize) -> Result<()> {

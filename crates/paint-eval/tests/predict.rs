@@ -190,10 +190,10 @@ fn every_batch_size_gives_what_single_images_give() {
         let note = |n| seen.lock().unwrap().push(n);
         let found = predict(&clip, &preprocessor, &head, &pixels, batch, &note).unwrap();
         assert_eq!(found, answers, "batches of {batch}");
-        let progress: Vec<_> = (1..=N.div_ceil(batch))
-            .map(|i| (i * batch).min(N) as u64)
-            .collect();
-        assert_eq!(*seen.lock().unwrap(), progress);
+        // Batches may finish in any order; the count rises all the same.
+        let seen = seen.into_inner().unwrap();
+        assert_eq!(seen.len(), N.div_ceil(batch));
+        assert!(seen.is_sorted_by(|a, b| a < b) && seen.last() == Some(&(N as u64)));
 
         let found = features(&clip, &preprocessor, &pixels, batch, &|_| {}).unwrap();
         assert_eq!(found.len(), N * WIDTH);

@@ -137,7 +137,7 @@ fn moments(x: &[f32], eps: f32) -> [f32; 2] {
 
 /// The moments of every row, one after the other.
 fn all_moments(x: &[f32], d: usize, eps: f32) -> Vec<f32> {
-    let mut out = vec![0.0; x.len() / d * 2];
+    let mut out = vec![0.0; x.len() / d.max(1) * 2];
     for_row_pieces(
         &mut out,
         2,

@@ -22,8 +22,9 @@ impl<'a> Matrix<'a> {
             row_stride,
             column_stride: 1,
         };
+        let empty = rows == 0 || columns == 0;
         assert!(
-            matrix.last() < data.len().max(1),
+            empty || matrix.last() < data.len(),
             "matrix outside its slice"
         );
         matrix
@@ -129,8 +130,8 @@ unsafe fn raw(
     };
     // SAFETY: gemm reads `lhs` and `rhs` only at (i, j) below their rows and columns, which
     // `Matrix::new` proved to lie inside their slices (a transposed view visits the same
-    // places; an empty slice has no columns and is not read). What it writes is the caller's
-    // promise.
+    // places; a matrix without rows or columns is not read). What it writes, and for many
+    // columns of `lhs` reads back after writing it, is the caller's promise.
     unsafe {
         gemm::gemm(
             lhs.rows,

@@ -70,8 +70,11 @@ pub(crate) fn for_row_pieces(
     columns: usize,
     f: impl Fn(usize, &mut [f32]) + Sync,
 ) {
-    let rows = out.len() / columns.max(1);
-    let per_piece = rows.div_ceil(n_pieces(out.len())).max(1);
+    if out.is_empty() {
+        return;
+    }
+    let rows = out.len() / columns;
+    let per_piece = rows.div_ceil(n_pieces(out.len()));
     out.par_chunks_mut(per_piece * columns)
         .enumerate()
         .for_each(|(piece, chunk)| {

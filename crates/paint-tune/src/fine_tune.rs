@@ -90,6 +90,12 @@ impl FineTuneConfig {
                 self.save_every > 0,
                 "at least 1",
             ),
+            (
+                "micro_batch",
+                self.micro_batch as f64,
+                self.micro_batch > 0,
+                "at least 1",
+            ),
             positive("learning_rate", self.learning_rate),
             positive("clip_norm", self.clip_norm),
             share("warmup", self.warmup),
@@ -271,6 +277,7 @@ fn run_key(input: &FineTuneInput<'_>, config: &FineTuneConfig) -> Result<String>
         .text(&format!("{:?}", input.config))
         .text(input.images.content_key())
         .text(input.images.transform_key())
+        .text(&format!("{:?}", input.preprocessor))
         .tensor("head", input.head.weights())?;
     for (name, tensor) in input.zero_shot {
         key = key.tensor(name, tensor)?;

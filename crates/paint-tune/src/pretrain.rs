@@ -100,6 +100,12 @@ impl PretrainConfig {
                 self.save_every > 0,
                 "at least 1",
             ),
+            (
+                "micro_batch",
+                self.micro_batch as f64,
+                self.micro_batch > 0,
+                "at least 1",
+            ),
             positive("learning_rate", self.learning_rate),
             positive("clip_norm", self.clip_norm),
             share("warmup", self.warmup),

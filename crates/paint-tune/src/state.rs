@@ -69,10 +69,9 @@ pub(crate) fn save(path: &Path, key: &str, step: u64, optimizer: &Optimizer) -> 
     let views: Vec<_> = views
         .collect::<std::result::Result<_, _>>()
         .map_err(damaged)?;
-    let metadata = HashMap::from([
-        ("key".to_owned(), key.to_owned()),
-        ("step".to_owned(), step.to_string()),
-    ]);
+    // One entry: safetensors writes several in the order of a hash map, and the same run is to
+    // leave the same bytes.
+    let metadata = HashMap::from([("run".to_owned(), format!("{key} {step}"))]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(damaged)?;
     write_atomically(path, &bytes).map_err(|source| Error::Io {
         path: path.to_owned(),
@@ -86,10 +85,12 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
-    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    // One name for all attempts: what a killed process leaves, the next one overwrites.
+    let part = path.with_extension("part");
+    let mut file = fs::File::create(&part)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
     fs::File::open(parent)?.sync_all()
 }
 
@@ -107,20 +108,21 @@ pub(crate) fn restore(path: &Path, key: &str, optimizer: &mut Optimizer) -> Resu
         problem,
     };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
-    let noted = |name: &str| {
-        header
-            .metadata()
-            .as_ref()
-            .and_then(|m| m.get(name))
-            .cloned()
+    let run = header
+        .metadata()
+        .as_ref()
+        .and_then(|metadata| metadata.get("run"));
+    let Some((found, step)) = run.and_then(|run| run.split_once(' ')) else {
+        return Err(damaged("it is not the state of a training run".to_owned()));
     };
-    if noted("key").as_deref() != Some(key) {
+    if found != key {
         return Err(Error::ForeignState {
             path: path.to_owned(),
         });
     }
-    let step = noted("step").and_then(|step| step.parse().ok());
-    let step = step.ok_or_else(|| damaged("the number of steps is missing".to_owned()))?;
+    let step = step
+        .parse()
+        .map_err(|_| damaged(format!("{step:?} is no number of steps")))?;
     let arrays = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
     for (name, parameter) in &mut optimizer.parameters {
         let load = |kind: &str, n: usize| {

@@ -359,6 +359,13 @@ fn hyperparameters_out_of_range_are_named() {
     );
     check(
         FineTuneConfig {
+            micro_batch: 0,
+            ..short()
+        },
+        "micro_batch",
+    );
+    check(
+        FineTuneConfig {
             batch: 0,
             ..short()
         },

@@ -1,4 +1,4 @@
-//! Writes the manifests of the world's tasks and their suite.
+//! Writes the manifests of the world's tasks.
 //!
 //! `cargo run -p paint-world --example manifests -- data-manifests`
 
@@ -6,21 +6,18 @@ use std::fmt::Write;
 use std::path::Path;
 
 use paint_data::TaskSource;
-use paint_world::{Role, WorldTask, tasks};
+use paint_world::{WorldTask, tasks};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = std::env::args()
         .nth(1)
         .ok_or("usage: manifests DIRECTORY")?;
     let directory = Path::new(&directory);
-    for sub in ["tasks", "suites"] {
-        std::fs::create_dir_all(directory.join(sub))?;
-    }
+    std::fs::create_dir_all(directory.join("tasks"))?;
     for task in tasks() {
         let path = directory.join(format!("tasks/{}.toml", task.task.name));
         std::fs::write(path, manifest(&task)?)?;
     }
-    std::fs::write(directory.join("suites/embedded.toml"), suite()?)?;
     Ok(())
 }
 
@@ -36,17 +33,6 @@ fn manifest(task: &WorldTask) -> Result<String, std::fmt::Error> {
     writeln!(text, "name = {:?}\nhub = {id:?}", task.task.name)?;
     list(&mut text, "templates", &task.task.templates)?;
     list(&mut text, "class_names", &task.task.class_names)?;
-    Ok(text)
-}
-
-fn suite() -> Result<String, std::fmt::Error> {
-    let mut text =
-        String::from("# The embedded world: needs nothing but the crates.\nname = \"embedded\"\n");
-    for (key, role) in [("supported", Role::Supported), ("patching", Role::Patching)] {
-        let of_role = tasks().into_iter().filter(|t| t.role == role);
-        let names: Vec<String> = of_role.map(|t| t.task.name).collect();
-        list(&mut text, key, &names)?;
-    }
     Ok(text)
 }
 

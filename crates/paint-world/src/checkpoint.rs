@@ -28,7 +28,7 @@ macro_rules! checkpoint {
     };
 }
 
-static CHECKPOINTS: [Checkpoint; 0] = [];
+static CHECKPOINTS: [Checkpoint; 1] = [checkpoint!("world-xs")];
 
 /// All embedded checkpoints, smallest first.
 #[must_use]

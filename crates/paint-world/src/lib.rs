@@ -67,4 +67,4 @@ pub use error::{Error, Result};
 pub use publish::{Sizes, picture, write_captions, write_task};
 pub use recipe::Recipe;
 pub use tokenizer::{CONTEXT_LENGTH, VOCABULARY_SIZE, write_tokenizer};
-pub use world::{Role, WorldTask, captions_task, tasks};
+pub use world::{Role, VERSION, WorldTask, captions_task, tasks};
