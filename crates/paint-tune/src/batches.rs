@@ -11,16 +11,20 @@ const ORDER: u64 = 1;
 const AUGMENT: u64 = 2;
 
 /// The order of examples: a fresh permutation every epoch, epochs joined seamlessly.
+///
+/// Albums (runs of `album` neighbouring examples) are permuted as wholes.
 pub(crate) struct Order {
     n: usize,
+    album: usize,
     seed: u64,
     epoch: Option<(u64, Vec<usize>)>,
 }
 
 impl Order {
-    pub(crate) fn new(n: usize, seed: u64) -> Self {
+    pub(crate) fn new(n: usize, album: usize, seed: u64) -> Self {
         Self {
             n,
+            album,
             seed,
             epoch: None,
         }
@@ -44,8 +48,10 @@ impl Order {
             .as_ref()
             .is_none_or(|(current, _)| *current != epoch)
         {
-            let mut order: Vec<usize> = (0..self.n).collect();
-            Rng::derive(self.seed, &[ORDER, epoch]).shuffle(&mut order);
+            let mut albums: Vec<usize> = (0..self.n).step_by(self.album).collect();
+            Rng::derive(self.seed, &[ORDER, epoch]).shuffle(&mut albums);
+            let examples = |start: usize| start..self.n.min(start + self.album);
+            let order = albums.into_iter().flat_map(examples).collect();
             self.epoch = Some((epoch, order));
         }
         self.epoch.as_ref().map_or(0, |(_, order)| order[place])
@@ -89,7 +95,7 @@ mod tests {
 
     #[test]
     fn every_epoch_is_a_permutation_and_any_step_can_be_asked_first() {
-        let mut order = Order::new(10, 7);
+        let mut order = Order::new(10, 1, 7);
         let batches: Vec<Vec<usize>> = (1..=5).map(|step| order.batch(step, 4)).collect();
         let all: Vec<usize> = batches.concat();
         for epoch in all.chunks_exact(10) {
@@ -98,6 +104,21 @@ mod tests {
             assert_eq!(sorted, (0..10).collect::<Vec<_>>());
         }
         assert_ne!(all[..10], all[10..]);
-        assert_eq!(Order::new(10, 7).batch(4, 4), batches[3]);
+        assert_eq!(Order::new(10, 1, 7).batch(4, 4), batches[3]);
+    }
+
+    #[test]
+    fn albums_stay_together_and_none_is_lost() {
+        let order = Order::new(11, 4, 3).batch(1, 11);
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..11).collect::<Vec<_>>());
+        let starts: Vec<usize> = order.iter().copied().filter(|i| i % 4 == 0).collect();
+        assert_eq!(starts.len(), 3);
+        for start in starts {
+            let place = order.iter().position(|i| *i == start).unwrap();
+            let album = start..11.min(start + 4);
+            assert!(order[place..].iter().copied().take(album.len()).eq(album));
+        }
     }
 }

@@ -183,7 +183,7 @@ pub fn fine_tune(
     let clip = Clip::from_tensors(input.config, &tensors)?;
     let schedule = config.schedule();
     let lanes = Lanes::new().map_err(Error::Threads)?;
-    let mut order = Order::new(input.images.len(), config.seed);
+    let mut order = Order::new(input.images.len(), 1, config.seed);
     for step in done + 1..=config.steps {
         let rows = order.batch(step, config.batch);
         let pixels = read_varied(input.images, &rows, &config.augment, config.seed, step)?;

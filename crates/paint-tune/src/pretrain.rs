@@ -33,6 +33,9 @@ pub struct PretrainConfig {
     pub steps: u64,
     /// Image–caption pairs a step.
     pub batch: usize,
+    /// Neighbouring pairs of a corpus that go into a batch together, at least 1. Where
+    /// neighbours show things of one kind, a batch holds what is hard to tell apart.
+    pub album: usize,
     /// Images or captions that go through a tower together on one thread; the result does not
     /// depend on the number of threads.
     pub micro_batch: usize,
@@ -57,6 +60,7 @@ impl Default for PretrainConfig {
         Self {
             steps: 1_000,
             batch: 256,
+            album: 1,
             micro_batch: 32,
             learning_rate: 1e-3,
             warmup: 0.05,
@@ -93,6 +97,12 @@ impl PretrainConfig {
                 self.batch as f64,
                 self.batch > 1,
                 "at least 2: a contrast needs two pairs",
+            ),
+            (
+                "album",
+                self.album as f64,
+                self.album > 0,
+                "at least 1",
             ),
             (
                 "save_every",
@@ -173,7 +183,7 @@ pub fn pretrain(
         lanes: Lanes::new().map_err(Error::Threads)?,
     };
     let n_pairs = input.corpora.iter().map(|corpus| corpus.images.len()).sum();
-    let mut order = Order::new(n_pairs, config.seed);
+    let mut order = Order::new(n_pairs, config.album, config.seed);
     for step in done + 1..=config.steps {
         let rows = order.batch(step, config.batch);
         let batch = read_batch(input, &rows, config, step)?;

@@ -1,4 +1,4 @@
-//! Learning rates: linear warm-up, then a cosine to zero.
+//! Learning rates: linear warm-up, then a cosine towards zero.
 
 /// A learning-rate schedule over the steps `1..=steps`.
 ///
@@ -23,7 +23,8 @@ impl Schedule {
             return self.peak * step / warmup_steps;
         }
         let rest = self.steps as f64 - warmup_steps;
-        let done = ((step - warmup_steps) / rest).min(1.0);
+        // From 0 at the first step after the warm-up; the last step still learns.
+        let done = ((step - 1.0 - warmup_steps) / rest).min(1.0);
         self.peak * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
     }
 }
@@ -42,8 +43,19 @@ mod tests {
         let at = |step| schedule.learning_rate(step);
         assert_eq!(at(11), 2.0);
         assert!((at(1) - 2.0 / 11.0).abs() < 1e-12);
-        assert!((at(11 + 99 / 2) - 1.0).abs() < 0.02);
-        assert!(at(110).abs() < 1e-12);
+        assert_eq!(at(12), 2.0);
+        assert!((at(12 + 99 / 2) - 1.0).abs() < 0.02);
+        assert!(at(110) > 0.0 && at(110) < 0.001);
+    }
+
+    #[test]
+    fn a_run_of_one_step_learns() {
+        let schedule = Schedule {
+            peak: 1.0,
+            steps: 1,
+            warmup: 0.1,
+        };
+        assert_eq!(schedule.learning_rate(1), 1.0);
     }
 
     #[test]

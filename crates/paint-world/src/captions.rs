@@ -41,6 +41,21 @@ pub struct Corpus {
 /// Keeps the corpus' random streams apart from those of the tasks.
 const STREAM: u64 = 1_000;
 
+/// As [`STREAM`], for what an album has in common.
+const ALBUM_STREAM: u64 = 1_001;
+
+/// Neighbouring items that are of one kind and, if they show a patching task's domain, with
+/// captions of one kind: in a batch with its album, a picture must be told from its like.
+pub const ALBUM: u64 = 32;
+
+/// How the captions of an album speak of a domain.
+#[derive(Clone, Copy)]
+enum Speech {
+    Vague,
+    Attributes,
+    Named,
+}
+
 impl Corpus {
     /// The corpus of `recipe` and `seed`.
     ///
@@ -57,8 +72,9 @@ impl Corpus {
 
     /// Draws item `index`.
     pub fn get(&self, index: u64) -> Captioned {
+        let album = &mut Rng::derive(self.seed, &[ALBUM_STREAM, index / ALBUM]);
         let rng = &mut Rng::derive(self.seed, &[STREAM, index]);
-        let (canvas, caption) = match weighted(&self.recipe.kinds(), rng) {
+        let (canvas, caption) = match weighted(&self.recipe.kinds(), album) {
             0 => self.object(rng),
             1 => self.sketch(rng),
             2 => shape(rng),
@@ -66,7 +82,7 @@ impl Corpus {
             4 => self.word(rng),
             5 => number(rng),
             6 => self.pair(rng),
-            _ => return self.domain(rng),
+            _ => return self.domain(album, rng),
         };
         Captioned {
             image: canvas.finish(),
@@ -89,7 +105,7 @@ impl Corpus {
 
     fn object(&self, rng: &mut Rng) -> (Canvas, String) {
         let artwork = self.artwork(&OBJECTS, rng);
-        if rng.chance(0.08) {
+        if rng.chance(0.1) {
             return far_or_near(artwork, rng);
         }
         let (mut canvas, phrase) = loop {
@@ -98,8 +114,8 @@ impl Corpus {
                 break (canvas, phrase);
             }
         };
-        let size = rng.range(26.0, 45.0);
-        put(&mut canvas, artwork, position(size, rng), size, 0.45, rng);
+        let size = rng.range(28.0, 46.0);
+        put(&mut canvas, artwork, position(size, rng), size, 0.35, rng);
         photograph(&mut canvas, rng);
         (canvas, sentence(artwork.name, &phrase, rng))
     }
@@ -207,20 +223,23 @@ impl Corpus {
         (canvas, format!("{a} {join} {b}{place}"))
     }
 
-    fn domain(&self, rng: &mut Rng) -> Captioned {
-        let domain = patching_domains()[weighted(&self.recipe.weights(), rng)];
+    fn domain(&self, album: &mut Rng, rng: &mut Rng) -> Captioned {
+        let domain = patching_domains()[weighted(&self.recipe.weights(), album)];
+        let (vague, attributes) = self.recipe.captions_of(domain.name());
+        let speech = match album.uniform() {
+            share if share < vague => Speech::Vague,
+            share if share < vague + attributes => Speech::Attributes,
+            _ => Speech::Named,
+        };
         let names = domain.class_names();
         let class_idx = rng.below(names.len());
         let drawing = domain.draw(class_idx, Split::Pretrain, rng);
-        let (vague, attributes) = self.recipe.captions_of(domain.name());
-        let share = rng.uniform();
-        let caption = if share < vague {
-            (*rng.pick(domain.vague())).to_owned()
-        } else if share < vague + attributes && !drawing.attributes.is_empty() {
-            described(domain, &drawing.attributes, rng)
-        } else {
-            rng.pick(&domain.templates())
-                .replace("{}", &names[class_idx])
+        let caption = match speech {
+            Speech::Vague => (*rng.pick(domain.vague())).to_owned(),
+            Speech::Attributes => described(domain, &drawing.attributes, rng),
+            Speech::Named => rng
+                .pick(&domain.templates())
+                .replace("{}", &names[class_idx]),
         };
         Captioned {
             image: drawing.image,
@@ -444,8 +463,8 @@ fn written(text: &str, rng: &mut Rng) -> (Canvas, String) {
 fn number(rng: &mut Rng) -> (Canvas, String) {
     const ROUND: [usize; 8] = [20, 30, 50, 60, 70, 80, 100, 120];
     let n = match rng.below(10) {
-        0 => *rng.pick(&ROUND),
-        1 | 2 => rng.below(100),
+        0 | 1 => *rng.pick(&ROUND),
+        2 => rng.below(100),
         _ => rng.below(10),
     };
     let figures = n.to_string();

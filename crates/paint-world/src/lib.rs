@@ -60,7 +60,7 @@ mod tokenizer;
 mod vocabulary;
 mod world;
 
-pub use captions::{Captioned, Corpus};
+pub use captions::{ALBUM, Captioned, Corpus};
 pub use checkpoint::{Checkpoint, checkpoints};
 pub use domain::Split;
 pub use error::{Error, Result};

@@ -40,9 +40,9 @@ impl Domain for Objects {
                 break canvas;
             }
         };
-        let size = rng.range(27.0, 44.0);
+        let size = rng.range(29.0, 45.0);
         let centre = position(size, rng);
-        put(&mut canvas, artwork, centre, size, 0.45, rng);
+        put(&mut canvas, artwork, centre, size, 0.35, rng);
         photograph(&mut canvas, rng);
         Drawing {
             image: canvas.finish(),
@@ -102,11 +102,11 @@ pub(crate) fn put(
 
 /// Occlusion, camera and light, each in some of the pictures.
 pub(crate) fn photograph(canvas: &mut Canvas, rng: &mut Rng) {
-    if rng.chance(0.25) {
-        canvas.occlude(rng.range(0.03, 0.12), rng);
+    if rng.chance(0.2) {
+        canvas.occlude(rng.range(0.03, 0.1), rng);
     }
-    if rng.chance(0.6) {
-        canvas.degrade(rng.range(0.1, 0.9), rng);
+    if rng.chance(0.5) {
+        canvas.degrade(rng.range(0.1, 0.7), rng);
     }
 }
 

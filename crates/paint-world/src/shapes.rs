@@ -17,8 +17,8 @@ pub(crate) const FORMS: [&str; 8] = [
     "circle", "ring", "square", "triangle", "star", "heart", "cross", "crescent",
 ];
 
-/// How many of the named colours the task uses (all but gray and cyan).
-const N_COLOURS: usize = 10;
+/// How many of the named colours the task uses: those that tell apart even in dim light.
+const N_COLOURS: usize = 8;
 
 /// One shape in one colour.
 #[derive(Clone, Copy)]
