@@ -1,12 +1,13 @@
 """Compares zero-shot predictions of paint with those of transformers on the same images.
 
     python tests/reference/compare_zero_shot.py --checkpoint DIR --parquet FILE \\
-        --classes classes.json --templates templates.json --predictions predictions.json
+        --task data-manifests/tasks/TASK.toml --predictions RUN/predictions/zero-shot/0.000/TASK-test.json
 
-classes.json and templates.json are lists of strings, predictions.json is the list of class indices
-that paint predicted for the first rows of the Parquet file, in its order. The checkpoint is opened
-by transformers alone: model, tokenizer and image processor (PIL). Prints one JSON line with the
-share of equal predictions; the exit status is 1 if that is below --at-least.
+The predictions are those that a run left of the whole Parquet file, in its order: give `cargo xtask
+patch` a --hub with a file of as many images as wanted, and no --limit. The checkpoint is opened by
+transformers alone: model, tokenizer and image processor (PIL); an embedded model is a directory
+under runs/models after its first use. Prints one JSON line with the share of equal predictions; the
+exit status is 1 if that is below --at-least.
 
 Needs torch, transformers, pillow and pyarrow; last run with transformers 5.23.0, torch 2.15.0.
 """
@@ -16,6 +17,7 @@ import inspect
 import io
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -26,10 +28,8 @@ from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("checkpoint", "parquet", "classes", "templates", "predictions"):
+    for name in ("checkpoint", "parquet", "task", "predictions"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--image-column", default="image")
-    parser.add_argument("--label-column", default="label")
     parser.add_argument("--at-least", type=float, default=0.999)
     parser.add_argument("--batch", type=int, default=64)
     return parser.parse_args()
@@ -60,12 +60,9 @@ def build_head(model, tokenizer, classes, templates):
     return torch.stack(rows) * model.logit_scale.exp()
 
 
-def images(parquet, column, n):
+def images(parquet, column):
     for batch in pq.ParquetFile(parquet).iter_batches(batch_size=256, columns=[column]):
         for value in batch.column(0).to_pylist():
-            if n == 0:
-                return
-            n -= 1
             data = value["bytes"] if isinstance(value, dict) else value
             yield Image.open(io.BytesIO(data)).convert("RGB")
 
@@ -89,26 +86,28 @@ def encode(model, processor, pictures):
 @torch.no_grad()
 def main():
     args = arguments()
-    classes, templates, ours = (
-        json.loads(path.read_text()) for path in (args.classes, args.templates, args.predictions)
-    )
+    task = tomllib.loads(args.task.read_text())
+    columns = {"image": "image", "label": "label"} | task.get("columns", {})
+    run = json.loads(args.predictions.read_text())
+    labels = pq.read_table(args.parquet, columns=[columns["label"]]).column(0).to_pylist()
+    if run["labels"] != labels:
+        sys.exit("the run did not see the rows of this Parquet file, in this order")
+    # Every image's best classes, one image after the other.
+    ours = run["ranked"][:: len(run["ranked"]) // len(labels)]
     model, report = CLIPModel.from_pretrained(
         args.checkpoint, dtype=torch.float32, output_loading_info=True
     )
     assert not report["missing_keys"] and not report["unexpected_keys"], report
     model.eval()
     tokenizer = AutoTokenizer.from_pretrained(args.checkpoint)
-    head = build_head(model, tokenizer, classes, templates)
-    pictures = images(args.parquet, args.image_column, len(ours))
+    head = build_head(model, tokenizer, task["class_names"], task["templates"])
+    pictures = images(args.parquet, columns["image"])
     processor = pil_processor(args.checkpoint)
     logits = torch.cat(list(logits_of(model, processor, head, pictures, args.batch)))
-    if len(logits) != len(ours):
-        sys.exit(f"{len(ours)} predictions for {len(logits)} images")
     theirs = logits.argmax(1)
     equal = theirs == torch.tensor(ours)
-    labels = pq.read_table(args.parquet, columns=[args.label_column]).column(0)[: len(ours)]
-    correct = theirs == torch.tensor(labels.to_pylist())
-    best = logits.topk(min(2, len(classes))).values
+    correct = theirs == torch.tensor(labels)
+    best = logits.topk(2).values
     margins = best[:, 0] - best[:, -1]
     result = {
         "n": len(ours),

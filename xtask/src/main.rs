@@ -2,6 +2,7 @@
 //!
 //! It joins the crates and computes nothing of its own.
 
+mod findings;
 mod machine;
 mod model;
 mod models;
@@ -9,6 +10,7 @@ mod patching;
 mod preset;
 mod pretrain;
 mod progress;
+mod question;
 mod rq1;
 mod run_dir;
 mod tasks;

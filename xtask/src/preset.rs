@@ -61,6 +61,9 @@ pub(crate) enum CorpusSource {
         /// Share of the training images, such as "0.0..0.5"; the rest stays unseen.
         #[serde(default)]
         part: Option<String>,
+        /// Templates in place of the task's own.
+        #[serde(default)]
+        templates: Vec<String>,
         /// Captions that name the domain only; a template and the class name where there are none.
         #[serde(default)]
         vague: Vec<String>,

@@ -211,10 +211,14 @@ fn open_corpus(
         CorpusSource::Task {
             name,
             part,
+            templates,
             vague,
             named,
         } => {
             let mut task = find_task(name)?;
+            if !templates.is_empty() {
+                task.templates.clone_from(templates);
+            }
             if let Some(part) = part {
                 task.part.train = Some(parse_part(part)?);
             }

@@ -1,11 +1,15 @@
 //! A run killed with SIGKILL, again and again, ends with the same bytes as one left alone.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod tiny;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use tiny::{Question, assert_same_run, files};
 
 const PRESET: &str = r#"
 name = "tiny"
@@ -87,6 +91,66 @@ fn pretraining_killed_at_any_moment_ends_with_the_same_bytes() {
         names(&alone),
         "a killed process left something"
     );
+}
+
+#[test]
+fn question_1_killed_at_any_moment_ends_with_the_same_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let question = Question::write(directory.path(), &directory.path().join("runs"));
+    let answer = |out: &Path| {
+        let output = question.ask(out).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{message}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let alone = directory.path().join("alone");
+    let expected = answer(&alone);
+    assert!(expected.contains("\"verdict\""), "{expected}");
+
+    let killed = directory.path().join("killed");
+    // A process dies as soon as it has come so far; the next one goes on from there.
+    let moments = [
+        "run.toml",
+        "checkpoints/digits/state.safetensors",
+        "checkpoints/digits/fine_tuned",
+        "predictions/digits/0.500",
+        "checkpoints/digits/patched",
+        "checkpoints/signs/state.safetensors",
+        "checkpoints/signs/fine_tuned",
+        "predictions/signs/1.000",
+        "checkpoints/signs/patched",
+    ];
+    let mut n_killed = 0;
+    for moment in moments {
+        let there = || killed.join(moment).exists();
+        if there() {
+            continue;
+        }
+        let mut child = question.ask(&killed);
+        let child = child.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = child.spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !there() && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "{moment} did not appear");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        n_killed += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(n_killed >= 3, "{n_killed} processes were killed");
+    assert_eq!(answer(&killed), expected);
+    assert_same_run(&killed, &alone);
+
+    // Asked again it answers from what it has: nothing is trained, measured or written again.
+    let written = |out: &Path| -> Vec<_> {
+        let names = files(out).into_keys();
+        let names = names.filter(|name| name != Path::new("report.html"));
+        names.map(|name| modified(&out.join(name))).collect()
+    };
+    let before = written(&killed);
+    assert_eq!(answer(&killed), expected);
+    assert_eq!(written(&killed), before);
 }
 
 fn names(directory: &Path) -> BTreeSet<OsString> {

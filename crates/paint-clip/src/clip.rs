@@ -59,7 +59,17 @@ impl Clip {
     /// # Errors
     /// If the pixels have another size than the model's, or an operation fails.
     pub fn encode_image(&self, pixels: &Tensor) -> Result<Tensor> {
-        self.vision.forward(pixels)
+        self.vision.forward(pixels, None)
+    }
+
+    /// As [`encode_image`](Self::encode_image), seeing only the patches with the numbers `seen`,
+    /// which count row by row from 0: pretraining on half of the patches costs half as much
+    /// (Li et al. 2022, "Scaling language-image pre-training via masking").
+    ///
+    /// # Errors
+    /// As there, and if there is no such patch.
+    pub fn encode_image_patches(&self, pixels: &Tensor, seen: &[u32]) -> Result<Tensor> {
+        self.vision.forward(pixels, Some(seen))
     }
 
     /// Text features, not normalised. `ids`: n sequences as [`crate::Tokenizer::encode`] gives

@@ -147,9 +147,15 @@ impl VisionConfig {
         self.image_size / self.patch_size
     }
 
+    /// Patches of an image.
+    #[must_use]
+    pub fn n_patches(&self) -> usize {
+        self.grid() * self.grid()
+    }
+
     /// Sequence length: the class token and the patches.
     pub(crate) fn n_positions(&self) -> usize {
-        self.grid() * self.grid() + 1
+        self.n_patches() + 1
     }
 }
 

@@ -1,4 +1,8 @@
-//! Random weights with the spreads of `transformers`' `CLIPPreTrainedModel._init_weights`.
+//! Random weights with the spreads of CLIP's own `initialize_parameters` and
+//! `VisionTransformer` (openai/CLIP, `model.py`).
+//!
+//! `transformers`' `_init_weights` differs: its queries and keys begin so small that
+//! attention is uniform for long, and what blocks add is not scaled by depth.
 
 use candle_core::{Device, Tensor};
 
@@ -50,12 +54,16 @@ fn initial(config: &ClipConfig, name: &str) -> Initial {
         ("", "logit_scale") => Initial::Constant(config.logit_scale_init_value as f32),
         (_, "bias") => Initial::Constant(0.0),
         (norm, _) if norm.contains("norm") => Initial::Constant(1.0),
-        ("token_embedding" | "position_embedding" | "patch_embedding", _) => Initial::Normal(0.02),
-        ("q_proj" | "k_proj" | "v_proj" | "fc2", _) => {
-            Initial::Normal((width * 2.0 * n_layers).sqrt().recip())
-        }
+        ("token_embedding", _) => Initial::Normal(0.02),
+        ("position_embedding", _) if owner.starts_with("text_model.") => Initial::Normal(0.01),
         ("fc1", _) => Initial::Normal((2.0 * width).sqrt().recip()),
-        // class_embedding, out_proj and both projections.
+        ("out_proj" | "fc2", _) => Initial::Normal((width * 2.0 * n_layers).sqrt().recip()),
+        ("patch_embedding", _) => {
+            // The spread of a convolution's default weights, uniform in ±1/sqrt(inputs).
+            let n_inputs = (3 * config.vision.patch_size * config.vision.patch_size) as f32;
+            Initial::Normal((3.0 * n_inputs).sqrt().recip())
+        }
+        // Queries, keys, values, both projections, the image side's class and positions.
         _ => Initial::Normal(width.sqrt().recip()),
     }
 }

@@ -46,23 +46,34 @@ impl VisionTower {
         })
     }
 
-    /// `pixels`: [b, 3, h, w] → [b, d].
-    pub(crate) fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
-        let x = self.pre_layer_norm.forward(&self.embed(pixels)?)?;
+    /// `pixels`: [b, 3, h, w] → [b, d]. Sees the patches with the given numbers alone, if any
+    /// are given.
+    pub(crate) fn forward(&self, pixels: &Tensor, seen: Option<&[u32]>) -> Result<Tensor> {
+        let x = self.pre_layer_norm.forward(&self.embed(pixels, seen)?)?;
         let x = self.encoder.forward(x)?;
         let class_token = x.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
         let pooled = self.post_layer_norm.forward(&class_token)?;
         Ok(paint_nn::linear(&pooled, &self.projection, None)?)
     }
 
-    /// The class token and the patches, with their positions: [b, 1 + n_patches, width].
-    fn embed(&self, pixels: &Tensor) -> Result<Tensor> {
-        let patches = self.patches(pixels)?;
+    /// The class token and the patches, with their positions: [b, 1 + patches, width].
+    fn embed(&self, pixels: &Tensor, seen: Option<&[u32]>) -> Result<Tensor> {
+        let mut patches = self.patches(pixels)?;
+        let mut position = self.position_embedding.clone();
+        if let Some(seen) = seen {
+            patches = patches.index_select(&Tensor::new(seen, pixels.device())?, 1)?;
+            let rows: Vec<u32> = std::iter::once(0)
+                .chain(seen.iter().map(|i| i + 1))
+                .collect();
+            position = position.index_select(&Tensor::new(rows, pixels.device())?, 0)?;
+        }
         // A convolution whose stride is its size is a product with the flattened patches.
         let weight = self.patch_embedding.flatten_from(1)?;
         let patches = paint_nn::linear(&patches, &weight, None)?;
-        let (class, position) = (&self.class_embedding, &self.position_embedding);
-        Ok(paint_nn::embed_with_class_token(&patches, class, position)?)
+        let class = &self.class_embedding;
+        Ok(paint_nn::embed_with_class_token(
+            &patches, class, &position,
+        )?)
     }
 
     /// [b, 3, h, w] → [b, n_patches, 3 * patch * patch], patches row by row.

@@ -51,6 +51,8 @@ fn config(hidden_act: HiddenAct, eos_token_id: u32) -> ClipConfig {
 struct Inputs {
     pixels: Tensor,
     ids: Vec<Vec<u32>>,
+    /// The patches that are seen; all, if none are given.
+    seen: Option<Vec<u32>>,
 }
 
 impl Inputs {
@@ -65,12 +67,16 @@ impl Inputs {
         Self {
             pixels,
             ids: texts[..batch].to_vec(),
+            seen: None,
         }
     }
 
     /// Features of both towers and the logits between them, in a row: everything a loss can use.
     fn outputs(&self, clip: &Clip) -> Tensor {
-        let image = clip.encode_image(&self.pixels).unwrap();
+        let image = match &self.seen {
+            None => clip.encode_image(&self.pixels).unwrap(),
+            Some(seen) => clip.encode_image_patches(&self.pixels, seen).unwrap(),
+        };
         let text = clip.encode_text(&self.ids).unwrap();
         let cosines = l2_normalize(&image).unwrap();
         let cosines = cosines
@@ -133,7 +139,7 @@ fn is_zero_by_nature(name: &str) -> bool {
     name.ends_with("k_proj.bias")
 }
 
-fn check(config: &ClipConfig, batch: usize) {
+fn check(config: &ClipConfig, batch: usize, seen: Option<Vec<u32>>) {
     let vars: BTreeMap<String, Var> = formula::weights(config)
         .into_iter()
         .map(|(name, tensor)| (name, Var::from_tensor(&tensor).unwrap()))
@@ -143,7 +149,10 @@ fn check(config: &ClipConfig, batch: usize) {
         .map(|(n, v)| (n.clone(), v.as_tensor().clone()))
         .collect();
     let clip = Clip::from_tensors(config, &tensors).unwrap();
-    let inputs = Inputs::new(batch);
+    let inputs = Inputs {
+        seen,
+        ..Inputs::new(batch)
+    };
     let gradients = inputs.loss(&clip).backward().unwrap();
     let missing: Vec<&String> = vars
         .iter()
@@ -196,12 +205,43 @@ fn check(config: &ClipConfig, batch: usize) {
 
 #[test]
 fn gradients_are_right_at_batch_1() {
-    check(&config(HiddenAct::QuickGelu, 11), 1);
-    check(&config(HiddenAct::Gelu, 2), 1);
+    check(&config(HiddenAct::QuickGelu, 11), 1, None);
+    check(&config(HiddenAct::Gelu, 2), 1, None);
 }
 
 #[test]
 fn gradients_are_right_at_batch_3() {
-    check(&config(HiddenAct::QuickGelu, 2), 3);
-    check(&config(HiddenAct::Gelu, 11), 3);
+    check(&config(HiddenAct::QuickGelu, 2), 3, None);
+    check(&config(HiddenAct::Gelu, 11), 3, None);
+}
+
+#[test]
+fn gradients_are_right_where_patches_are_left_out() {
+    check(&config(HiddenAct::QuickGelu, 11), 2, Some(vec![0, 3]));
+}
+
+#[test]
+fn left_out_patches_make_no_difference_and_all_are_the_whole_image() {
+    let clip = Clip::from_tensors(
+        &config(HiddenAct::QuickGelu, 11),
+        &formula::weights(&config(HiddenAct::QuickGelu, 11)),
+    )
+    .unwrap();
+    let pixels = Inputs::new(2).pixels;
+    let whole = values(&clip.encode_image(&pixels).unwrap());
+    let all = clip.encode_image_patches(&pixels, &[0, 1, 2, 3]).unwrap();
+    assert_eq!(values(&all), whole);
+
+    // Patch 1 is the upper right quarter.
+    let mask: Vec<f32> = (0..64)
+        .map(|i| f32::from(u8::from(i / 8 < 4 && i % 8 >= 4)))
+        .collect();
+    let noise = Tensor::from_vec(mask, (8, 8), &Device::Cpu).unwrap();
+    let other = pixels.broadcast_add(&noise).unwrap();
+    let seen =
+        |pixels: &Tensor, seen: &[u32]| values(&clip.encode_image_patches(pixels, seen).unwrap());
+    assert_eq!(seen(&pixels, &[0, 2, 3]), seen(&other, &[0, 2, 3]));
+    assert_ne!(seen(&pixels, &[0, 1]), seen(&other, &[0, 1]));
+    assert_ne!(seen(&pixels, &[0]), whole);
+    assert!(clip.encode_image_patches(&pixels, &[4]).is_err());
 }

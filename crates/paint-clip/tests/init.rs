@@ -29,41 +29,38 @@ fn config() -> ClipConfig {
 }
 
 #[test]
-fn spreads_are_those_of_transformers() {
+fn spreads_are_those_of_clip() {
     let tensors = init(&config(), &mut || 1.0, &Device::Cpu).unwrap();
     assert!(tensors.keys().eq(config().tensor_shapes().keys()));
-    // From CLIPPreTrainedModel._init_weights: vision width 16 and 2 layers, text 64 and 8.
+    // From initialize_parameters and VisionTransformer: vision width 16, 2 layers; text 64, 8.
     let expected = [
         ("logit_scale", 2.6592),
         ("text_projection.weight", 0.125),
         ("visual_projection.weight", 0.25),
         ("text_model.embeddings.token_embedding.weight", 0.02),
-        ("text_model.embeddings.position_embedding.weight", 0.02),
+        ("text_model.embeddings.position_embedding.weight", 0.01),
         ("vision_model.embeddings.class_embedding", 0.25),
-        ("vision_model.embeddings.patch_embedding.weight", 0.02),
-        ("vision_model.embeddings.position_embedding.weight", 0.02),
+        ("vision_model.embeddings.patch_embedding.weight", 1.0 / 12.0),
+        ("vision_model.embeddings.position_embedding.weight", 0.25),
         ("vision_model.pre_layrnorm.weight", 1.0),
         ("vision_model.pre_layrnorm.bias", 0.0),
         ("text_model.final_layer_norm.weight", 1.0),
         ("text_model.encoder.layers.7.layer_norm2.weight", 1.0),
-        (
-            "text_model.encoder.layers.7.self_attn.q_proj.weight",
-            0.03125,
-        ),
+        ("text_model.encoder.layers.7.self_attn.q_proj.weight", 0.125),
         ("text_model.encoder.layers.7.self_attn.v_proj.bias", 0.0),
         (
             "text_model.encoder.layers.7.self_attn.out_proj.weight",
-            0.125,
+            0.03125,
         ),
         ("text_model.encoder.layers.7.mlp.fc1.weight", 0.088_388_35),
         ("text_model.encoder.layers.7.mlp.fc2.weight", 0.03125),
         (
             "vision_model.encoder.layers.1.self_attn.k_proj.weight",
-            0.125,
+            0.25,
         ),
         (
             "vision_model.encoder.layers.1.self_attn.out_proj.weight",
-            0.25,
+            0.125,
         ),
         ("vision_model.encoder.layers.1.mlp.fc1.weight", 0.176_776_7),
         ("vision_model.encoder.layers.1.mlp.fc2.weight", 0.125),

@@ -18,13 +18,14 @@ pub struct CaptionDataset {
 
 impl CaptionDataset {
     /// Opens a split of a captioned task (`columns.caption` is set), or makes captions of a
-    /// labelled one: a template drawn by `seed`, filled with the class name.
+    /// labelled one: a template drawn by `seed`, filled with the class name. Which images the
+    /// split holds does not depend on `seed`.
     ///
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open(task: &Task, split: SplitName, hub: &Hub, seed: u64) -> Result<Self> {
         if let Some(column) = &task.columns.caption {
-            let images = Dataset::open_beside(task, split, hub, seed, Beside::Caption(column))?;
+            let images = Dataset::open_beside(task, split, hub, Beside::Caption(column))?;
             let captions = (0..images.len())
                 .map(|row| images.caption(row).to_owned())
                 .collect();
@@ -89,5 +90,5 @@ impl CaptionDataset {
     }
 }
 
-/// Keeps the choice of templates apart from the order of the split, which has the same seed.
+/// Keeps the choice of templates apart from whatever else a run draws by the same seed.
 const CAPTION_STREAM: u64 = 0x6361_7074;

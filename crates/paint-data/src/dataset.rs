@@ -1,24 +1,28 @@
 //! One split of a task, opened: rows with labels, images still encoded.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::hub::Hub;
-use crate::layout::{Beside, Layout, Listing, Opened};
+use crate::layout::{Beside, Layout, Listing, Opened, SPLITS};
 use crate::parquet_file::{ImageBytes, RawLabels};
-use crate::split::{n_validation, stratified_order};
+use crate::split::{group_by_name, group_key, n_validation, stratified_order, whole_groups};
 use crate::store::Store;
 use crate::task::{SplitName, Task};
 use crate::{Error, Result};
 
-/// The order that parts are slices of. Fixed: parts of two manifests must be
-/// disjoint whatever seeds their runs use.
+// The three orders that data is cut in. They are fixed: what one run holds out, a run with
+// another seed, or with another part of the same images, must not train on.
+
+/// The order that parts are slices of.
 const PART_SEED: u64 = 0x7061_7274;
-/// The order whose first fifth is the test split of data that has no splits. Fixed: a
-/// test split must not move with the seed of a run.
+/// The order whose first fifth is the test split of data that has no splits.
 const TEST_SEED: u64 = 0x7465_7374;
+/// The order whose beginning is the validation split of data that has none.
+const VALIDATION_SEED: u64 = 0x7661_6c69;
 /// Share of data without splits that is kept for testing.
 const TEST_SHARE: f64 = 0.2;
 
@@ -35,20 +39,29 @@ pub struct Dataset {
     /// Rows of the store, ascending.
     rows: Vec<usize>,
     labels: Vec<u32>,
+    /// The group of each row, which no cut parts; empty if each image stands alone.
+    groups: Vec<u32>,
     key: String,
 }
 
 impl Dataset {
-    /// Opens a split: reads labels and identifies the files, decodes nothing.
+    /// Opens a split: reads labels and identifies the files, of which every byte is read once;
+    /// decodes nothing.
     ///
     /// Where the dataset has no validation split, it is cut from the training images: a tenth
-    /// and at most 5,000, class-stratified, in an order given by `seed`. Data without
-    /// any splits first gives a fifth, the same for every seed, to `test`.
+    /// and at most 5,000, class-stratified. They are the same images for every
+    /// [`Part`](crate::Part) of the training images, which is a share of the others. Data
+    /// without any splits first gives a fifth to `test`. With
+    /// [`group_by_path`](crate::Part::group_by_path) each cut moves forward to the end of a group.
+    ///
+    /// The cuts depend on nothing but the labels and groups: which images the files hold, in
+    /// their order, and which of them share a class. `_seed` has no effect.
     ///
     /// # Errors
     /// If files are missing or damaged, the split does not exist or is empty, labels do not
-    /// match the class names, or a column is missing.
-    pub fn open(task: &Task, split: SplitName, hub: &Hub, seed: u64) -> Result<Self> {
+    /// match the class names, the splits' files name their classes differently, a column is
+    /// missing, or images have no file names to be grouped by.
+    pub fn open(task: &Task, split: SplitName, hub: &Hub, _seed: u64) -> Result<Self> {
         let column = task.columns.label.as_deref().unwrap_or("label");
         if task.columns.caption.is_some() && task.templates.is_empty() {
             let message = "has captions, not labels; open it as a CaptionDataset".to_owned();
@@ -57,14 +70,13 @@ impl Dataset {
                 message,
             });
         }
-        Self::open_beside(task, split, hub, seed, Beside::Label(column))
+        Self::open_beside(task, split, hub, Beside::Label(column))
     }
 
     pub(crate) fn open_beside(
         task: &Task,
         split: SplitName,
         hub: &Hub,
-        seed: u64,
         beside: Beside<'_>,
     ) -> Result<Self> {
         task.check(&task.name)?;
@@ -73,8 +85,8 @@ impl Dataset {
             task,
             layout,
             beside,
-            seed,
         };
+        opener.check_parts_exist()?;
         let dataset = opener.split(split)?;
         if dataset.is_empty() {
             return Err(opener.fail(format!("split {split} is empty; use more of the data")));
@@ -107,24 +119,24 @@ impl Dataset {
         &self.class_names
     }
 
-    /// Changes whenever the files, the rows or the labels do; 64 hexadecimal digits.
+    /// Changes whenever the bytes of the files, the rows or the labels do, and not when files are
+    /// moved or touched; 64 hexadecimal digits.
     pub fn content_key(&self) -> &str {
         &self.key
     }
 
     /// `n` rows (or all, if there are fewer) with the classes in the shares of the whole.
-    /// A smaller subset with the same seed is contained in a larger one.
+    /// A smaller subset with the same seed is contained in a larger one. It may hold a part of
+    /// a group: it shows what the whole is like, and few whole groups would do so worse.
     pub fn subset(&self, n: usize, seed: u64) -> Self {
-        let order = stratified_order(&self.labels, seed);
+        let order = stratified_order(&self.labels, &[], seed);
         self.select(order[..n.min(order.len())].to_vec())
     }
 
     /// Two disjoint class-stratified parts that together are the whole; the first holds
-    /// `fraction` (in [0, 1]) of the rows.
+    /// `fraction` (in [0, 1]) of the rows, and more by the rest of a group that the cut would part.
     pub fn partition(&self, fraction: f64, seed: u64) -> (Self, Self) {
-        let order = stratified_order(&self.labels, seed);
-        let (first, second) = order.split_at(share(fraction, order.len()));
-        (self.select(first.to_vec()), self.select(second.to_vec()))
+        self.cut(share(fraction, self.len()), seed)
     }
 
     /// A row's place, for messages: file, and row within it.
@@ -140,26 +152,35 @@ impl Dataset {
         self.store.each_image(&self.rows, take)
     }
 
-    fn select(&self, mut positions: Vec<usize>) -> Self {
-        positions.sort_unstable();
-        let rows = positions
-            .iter()
-            .map(|&position| self.rows[position])
-            .collect();
-        let labels = positions
-            .iter()
-            .map(|&position| self.labels[position])
-            .collect();
-        Self::assemble(self, rows, labels)
+    /// The first `n` rows of a stratified order, to the end of a group, and the others.
+    fn cut(&self, n: usize, seed: u64) -> (Self, Self) {
+        let order = stratified_order(&self.labels, &self.groups, seed);
+        let (first, second) = order.split_at(whole_groups(&order, &self.groups, n));
+        (self.select(first.to_vec()), self.select(second.to_vec()))
     }
 
-    fn assemble(base: &Self, rows: Vec<usize>, labels: Vec<u32>) -> Self {
-        let key = content_key(&base.store, &rows, &labels);
+    /// The rows between two shares of the order of parts.
+    fn part(&self, part: Range<f64>) -> Self {
+        let order = stratified_order(&self.labels, &self.groups, PART_SEED);
+        let at = |end| whole_groups(&order, &self.groups, share(end, order.len()));
+        self.select(order[at(part.start)..at(part.end)].to_vec())
+    }
+
+    fn select(&self, mut positions: Vec<usize>) -> Self {
+        positions.sort_unstable();
+        let rows: Vec<usize> = positions.iter().map(|&p| self.rows[p]).collect();
+        let labels: Vec<u32> = positions.iter().map(|&p| self.labels[p]).collect();
+        let groups = match self.groups.is_empty() {
+            true => Vec::new(),
+            false => positions.iter().map(|&p| self.groups[p]).collect(),
+        };
+        let key = content_key(&self.store, &rows, &labels);
         Self {
             rows,
             labels,
+            groups,
             key,
-            ..base.clone()
+            ..self.clone()
         }
     }
 }
@@ -200,25 +221,42 @@ struct Opener<'a> {
     task: &'a Task,
     layout: Layout,
     beside: Beside<'a>,
-    seed: u64,
 }
 
 impl Opener<'_> {
-    fn split(&self, split: SplitName) -> Result<Dataset> {
-        if split == SplitName::Test || self.has(SplitName::Validation) {
-            return self.part(split);
+    /// A part of a split that is not there would be no part of anything.
+    fn check_parts_exist(&self) -> Result<()> {
+        let unused = |split: &SplitName| self.task.part.is_given(*split) && !self.has(*split);
+        match SPLITS.into_iter().find(unused) {
+            None => Ok(()),
+            Some(SplitName::Validation) => Err(self.fail(
+                "part.validation: there is no validation split; validation images are cut from \
+                 the training images, the same for every part; remove part.validation"
+                    .to_owned(),
+            )),
+            Some(split) => Err(self.fail(format!(
+                "part.{split}: has no split {split}, only {}; remove part.{split} or name the \
+                 split in [files]",
+                self.split_names()
+            ))),
         }
-        let train = self.part(SplitName::Train)?;
-        let order = stratified_order(&train.labels, self.seed);
-        let (validation, rest) = order.split_at(n_validation(train.len()));
-        Ok(train.select(
-            if split == SplitName::Train {
-                rest
-            } else {
-                validation
+    }
+
+    fn split(&self, split: SplitName) -> Result<Dataset> {
+        let dataset = if split == SplitName::Test || self.has(SplitName::Validation) {
+            self.on_disk(split)?
+        } else {
+            let train = self.on_disk(SplitName::Train)?;
+            let (validation, rest) = train.cut(n_validation(train.len()), VALIDATION_SEED);
+            match split {
+                SplitName::Validation => validation,
+                _ => rest,
             }
-            .to_vec(),
-        ))
+        };
+        match self.task.part.get(split) {
+            part if part == (0.0..1.0) => Ok(dataset),
+            part => Ok(dataset.part(part)),
+        }
     }
 
     fn has(&self, split: SplitName) -> bool {
@@ -228,36 +266,51 @@ impl Opener<'_> {
         }
     }
 
-    /// The task's own part of a split that the dataset has.
-    fn part(&self, split: SplitName) -> Result<Dataset> {
-        let dataset = self.on_disk(split)?;
-        let part = self.task.part.get(split);
-        if part == (0.0..1.0) {
-            return Ok(dataset);
-        }
-        let order = stratified_order(&dataset.labels, PART_SEED);
-        let (start, end) = (share(part.start, order.len()), share(part.end, order.len()));
-        Ok(dataset.select(order[start..end].to_vec()))
+    fn split_names(&self) -> String {
+        let names = SPLITS.into_iter().filter(|split| self.has(*split));
+        names.map(SplitName::as_str).collect::<Vec<_>>().join(", ")
     }
 
     fn on_disk(&self, split: SplitName) -> Result<Dataset> {
         match &self.layout {
-            Layout::Splits(splits) => match splits.get(&split) {
-                Some(listing) => self.open(listing),
-                None => {
-                    let names: Vec<&str> = splits.keys().map(|split| split.as_str()).collect();
-                    let names = names.join(", ");
-                    Err(self.fail(format!(
+            Layout::Splits(splits) => {
+                let Some(listing) = splits.get(&split) else {
+                    let names = self.split_names();
+                    return Err(self.fail(format!(
                         "has no split {split}, only {names}; name it in [files]"
-                    )))
-                }
-            },
-            Layout::Whole(listing) => {
-                let whole = self.open(listing)?;
-                let order = stratified_order(&whole.labels, TEST_SEED);
-                let (test, rest) = order.split_at(share(TEST_SHARE, order.len()));
-                Ok(whole.select(if split == SplitName::Test { test } else { rest }.to_vec()))
+                    )));
+                };
+                let mut dataset = self.open(listing)?;
+                // Only after the split's own files have been found sound.
+                self.layout.check_class_names(self.beside)?;
+                dataset.groups = self.groups(&dataset, split == SplitName::Train)?;
+                Ok(dataset)
             }
+            Layout::Whole(listing) => {
+                let mut whole = self.open(listing)?;
+                whole.groups = self.groups(&whole, true)?;
+                let (test, rest) = whole.cut(share(TEST_SHARE, whole.len()), TEST_SEED);
+                Ok(if split == SplitName::Test { test } else { rest })
+            }
+        }
+    }
+
+    /// The group of each row. Test images may stand alone, as GTSRB's own do; that all images
+    /// which are to be cut stand alone is a mistake.
+    fn groups(&self, dataset: &Dataset, is_cut: bool) -> Result<Vec<u32>> {
+        let Some(separator) = &self.task.part.group_by_path else {
+            return Ok(Vec::new());
+        };
+        let names = dataset.store.file_names()?;
+        let grouped = names
+            .iter()
+            .any(|name| group_key(name, separator).is_some());
+        match names.first() {
+            Some(first) if is_cut && !grouped => Err(self.fail(format!(
+                "group_by_path = {separator:?}: is in no image's file name; the first is \
+                 {first:?}; give what stands before the number of a frame, or remove it"
+            ))),
+            _ => Ok(group_by_name(&names, separator)),
         }
     }
 
@@ -287,6 +340,7 @@ impl Opener<'_> {
             captions: captions.into(),
             rows,
             labels,
+            groups: Vec::new(),
             key,
         })
     }

@@ -135,6 +135,7 @@ enum Place {
         client: Box<HFClientSync>,
         commit: String,
         endpoint: String,
+        cache: PathBuf,
     },
 }
 
@@ -206,6 +207,7 @@ impl Repository {
                 client: Box::new(client),
                 commit,
                 endpoint,
+                cache: online.cache.clone(),
             };
             Self {
                 id: id.to_owned(),
@@ -225,6 +227,15 @@ impl Repository {
             .collect()
     }
 
+    /// A file of the list, if it is on this machine.
+    pub(crate) fn at_hand(&self, file: &str) -> Option<PathBuf> {
+        let directory = match &self.place {
+            Place::Local(directory) => directory.clone(),
+            Place::Online { commit, cache, .. } => snapshot(cache, &self.id, Some(commit))?,
+        };
+        Some(directory.join(file)).filter(|path| path.is_file())
+    }
+
     /// A file of the list as a local file, downloaded if need be.
     pub(crate) fn fetch(&self, file: &str) -> Result<PathBuf> {
         match &self.place {
@@ -233,6 +244,7 @@ impl Repository {
                 client,
                 commit,
                 endpoint,
+                ..
             } => {
                 let (owner, name) = self.id.split_once('/').unwrap_or(("", &self.id));
                 guarded(endpoint, || {

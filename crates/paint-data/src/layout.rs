@@ -1,6 +1,6 @@
 //! From a task's source to the files of each split, before any of them is opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +11,9 @@ use crate::store::Store;
 use crate::task::{SplitName, Task, TaskSource};
 use crate::{Error, Result};
 
-const SPLITS: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
+/// All splits, in the order in which they are named.
+pub(crate) const SPLITS: [SplitName; 3] =
+    [SplitName::Train, SplitName::Validation, SplitName::Test];
 
 /// How a dataset is divided on disk.
 pub(crate) enum Layout {
@@ -63,8 +65,18 @@ impl Layout {
                 let repository = Repository::local(&path.display().to_string(), path.clone())?;
                 Self::in_repository(task, repository, ".")
             }
-            TaskSource::Parquet(path) => Ok(Self::Whole(single_file(path)?)),
-            TaskSource::Folder(path) => in_folder(path),
+            TaskSource::Parquet(path) if task.files.is_empty() => {
+                Ok(Self::Whole(single_file(path)?))
+            }
+            TaskSource::Parquet(path) => Err(Error::Split {
+                task: task.name.clone(),
+                message: format!(
+                    "{} is no directory in which [files] could be looked for; name the \
+                     directory, or remove [files] to have the one file divided",
+                    path.display()
+                ),
+            }),
+            TaskSource::Folder(path) => in_folder(task, path),
             TaskSource::Csv(path) => Self::in_csv(task, path),
         }
     }
@@ -77,6 +89,23 @@ impl Layout {
         }
     }
 
+    /// Checks that the splits name their classes alike, as far as their files are at hand.
+    ///
+    /// A file on the Hub is not fetched for this: whoever opens its split compares it then. Nor
+    /// is a damaged file reported here, for the same reason.
+    pub(crate) fn check_class_names(&self, beside: Beside<'_>) -> Result<()> {
+        let listings = self.listings();
+        let at_hand = listings.iter().flat_map(|listing| listing.at_hand());
+        let files: Vec<ParquetFile> = at_hand
+            .filter_map(|path| ParquetFile::open(&path).ok())
+            .filter(|file| match beside {
+                Beside::Label(column) => file.class_names(column).is_ok(),
+                Beside::Caption(_) => false,
+            })
+            .collect();
+        common_names(&files, beside).map(|_| ())
+    }
+
     fn in_repository(task: &Task, repository: Repository, directory: &str) -> Result<Self> {
         let repository = Arc::new(repository);
         let mut splits = BTreeMap::new();
@@ -87,6 +116,19 @@ impl Layout {
                 None => continue,
             };
             let names = repository.matching(&pattern);
+            // A pattern that is one file's name says that just this file is wanted.
+            if pattern.contains(['*', '?'])
+                && let Some(missing) = missing_shards(&names, &repository.names)
+            {
+                let message = format!(
+                    "files.{split} = {pattern:?}: {missing}; fetch what is missing, or name the \
+                     one file to be used in [files]"
+                );
+                return Err(Error::Split {
+                    task: task.name.clone(),
+                    message,
+                });
+            }
             if !names.is_empty() {
                 splits.insert(
                     split,
@@ -156,6 +198,73 @@ fn check_disjoint(task: &Task, splits: &BTreeMap<SplitName, Listing>) -> Result<
     Ok(())
 }
 
+/// What is missing of the sets of numbered files that `names` belong to.
+fn missing_shards(names: &[String], all: &[String]) -> Option<String> {
+    let mut present: BTreeMap<(&str, &str), BTreeSet<u32>> = BTreeMap::new();
+    for shard in all.iter().filter_map(|name| Shard::parse(name)) {
+        let set = present.entry((shard.stem, shard.of)).or_default();
+        set.insert(shard.index);
+    }
+    names
+        .iter()
+        .filter_map(|name| Shard::parse(name))
+        .find_map(|shard| {
+            let present = &present[&(shard.stem, shard.of)];
+            let (n_shards, n_present) = (shard.n_shards, present.len() as u32);
+            if n_present >= n_shards {
+                return None;
+            }
+            // Counted from 0, but from 1 where there is a last one of that kind.
+            let first = u32::from(present.contains(&n_shards));
+            let missing: Vec<String> = (first..)
+                .take(n_shards as usize)
+                .filter(|index| !present.contains(index))
+                .take(3)
+                .map(|index| shard.sibling(index))
+                .collect();
+            let n_missing = (n_shards - n_present) as usize;
+            let more = match n_missing.saturating_sub(missing.len()) {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            let missing = missing.join(", ");
+            Some(format!("of {n_shards} files, {missing}{more} are missing"))
+        })
+}
+
+/// A name such as `data/train-00000-of-00005.parquet`, or with a hash, `…-00005-0123abcd.parquet`.
+struct Shard<'a> {
+    stem: &'a str,
+    digits: &'a str,
+    index: u32,
+    of: &'a str,
+    n_shards: u32,
+}
+
+impl<'a> Shard<'a> {
+    fn parse(name: &'a str) -> Option<Self> {
+        let (head, tail) = name.strip_suffix(".parquet")?.rsplit_once("-of-")?;
+        let (stem, digits) = head.rsplit_once('-')?;
+        let of = tail.split_once('-').map_or(tail, |(of, _)| of);
+        let number = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => digits.parse().ok(),
+            false => None,
+        };
+        Some(Self {
+            stem,
+            digits,
+            index: number(digits)?,
+            of,
+            n_shards: number(of)?,
+        })
+    }
+
+    fn sibling(&self, index: u32) -> String {
+        let (width, stem, of) = (self.digits.len(), self.stem, self.of);
+        format!("{stem}-{index:0width$}-of-{of}.parquet")
+    }
+}
+
 fn no_files(task: &Task, repository: &Repository, pattern: &str) -> Error {
     let parquet = repository
         .names
@@ -187,18 +296,47 @@ fn single_file(path: &Path) -> Result<Listing> {
     })
 }
 
-fn in_folder(root: &Path) -> Result<Layout> {
+fn in_folder(task: &Task, root: &Path) -> Result<Layout> {
+    let mut directories = sorted_entries(root)?;
+    directories.retain(|path| path.is_dir());
+    let words: Vec<&str> = directories
+        .iter()
+        .filter_map(|path| path.file_name()?.to_str())
+        .collect();
+    let known = match task.label_values.is_empty() {
+        true => &task.class_names,
+        false => &task.label_values,
+    };
+    let is_known = |word: &&str| known.iter().any(|name| name == word);
+    let (split_words, others): (Vec<&str>, Vec<&str>) = words
+        .iter()
+        .copied()
+        .partition(|word| split_of(word).is_some());
+    if split_words.is_empty() || words.iter().all(is_known) {
+        return class_folders(root).map(Layout::Whole);
+    }
+    if !others.is_empty() {
+        let message = format!(
+            "has sub-folders named as splits ({}) beside others ({}); move the others away, or, \
+             if all are classes, give all of them as class_names",
+            split_words.join(", "),
+            others
+                .iter()
+                .take(3)
+                .copied()
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+        return Err(Error::file(root, message));
+    }
     let mut splits = BTreeMap::new();
-    for (name, split) in SPLIT_FOLDERS {
-        let directory = root.join(name);
+    for (word, split) in SPLIT_FOLDERS {
+        let directory = root.join(word);
         if directory.is_dir() && splits.insert(split, class_folders(&directory)?).is_some() {
             let message =
                 "has two folders for one split (`val`, `valid` or `validation`); keep one";
             return Err(Error::file(root, message));
         }
-    }
-    if splits.is_empty() {
-        return class_folders(root).map(Layout::Whole);
     }
     Ok(Layout::Splits(splits))
 }
@@ -310,6 +448,17 @@ impl Listing {
         }
     }
 
+    /// The Parquet files that need not be fetched first.
+    fn at_hand(&self) -> Vec<PathBuf> {
+        let Self::Parquet { repository, names } = self else {
+            return Vec::new();
+        };
+        names
+            .iter()
+            .filter_map(|name| repository.at_hand(name))
+            .collect()
+    }
+
     fn files(&self) -> Result<Vec<ParquetFile>> {
         let Self::Parquet { repository, names } = self else {
             return Ok(Vec::new());
@@ -342,20 +491,39 @@ fn read_values(files: &[ParquetFile], beside: Beside<'_>) -> Result<RawLabels> {
     }
 }
 
+/// The class names that the files carry; an error if two differ.
 fn common_names(files: &[ParquetFile], beside: Beside<'_>) -> Result<Option<Vec<String>>> {
     let Beside::Label(column) = beside else {
         return Ok(None);
     };
-    let mut common: Option<Vec<String>> = None;
+    let mut common: Option<(&ParquetFile, Vec<String>)> = None;
     for file in files {
         let Some(names) = file.class_names(column)? else {
             continue;
         };
-        if common.as_ref().is_some_and(|common| *common != names) {
-            let message = "names its classes otherwise than another file of the split";
-            return Err(Error::file(file.path(), message));
+        match &common {
+            Some((first, expected)) if *expected != names => {
+                let message = format!(
+                    "names the classes of column `{column}` otherwise than {}: {}; write both \
+                     with the same names in the same order",
+                    first.path().display(),
+                    first_difference(&names, expected)
+                );
+                return Err(Error::file(file.path(), message));
+            }
+            Some(_) => {}
+            None => common = Some((file, names)),
         }
-        common = Some(names);
     }
-    Ok(common)
+    Ok(common.map(|(_, names)| names))
+}
+
+fn first_difference(here: &[String], there: &[String]) -> String {
+    match here.iter().zip(there).position(|(a, b)| a != b) {
+        Some(class_idx) => format!(
+            "class {class_idx} is {:?} here and {:?} there",
+            here[class_idx], there[class_idx]
+        ),
+        None => format!("{} classes here and {} there", here.len(), there.len()),
+    }
 }

@@ -9,7 +9,8 @@
 //!
 //! Knows nothing of models: what they want done to an image is a [`PixelTransform`].
 //! Bad input is an [`Error`] that names file, row and column; nothing panics, prints, or leaves
-//! half-written files. Every choice is seeded ([`Rng`]) and the same for any number of threads.
+//! half-written files. Every choice is seeded ([`Rng`]) and the same for any number of threads;
+//! which images are held out is the same for every seed.
 //!
 //! Source of the split rule (validation is a tenth of the training images, at most 5,000):
 //! Ilharco et al. 2022, "Patching open-vocabulary models by interpolating weights".

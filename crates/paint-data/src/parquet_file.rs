@@ -152,10 +152,11 @@ impl ParquetFile {
         rows: &[usize],
         mut take: impl FnMut(ImageBytes) -> Result<()>,
     ) -> Result<()> {
-        let batch_rows = self.image_batch_rows(column)?;
+        let leaves = self.leaves(column)?;
+        let batch_rows = self.image_batch_rows(&leaves);
         let selection = RowSelection::from_consecutive_ranges(runs(rows), self.n_rows());
         let selection = (rows.len() < self.n_rows()).then_some(selection);
-        let mut reader = self.reader(column, batch_rows, selection)?;
+        let mut reader = self.reader(leaves, batch_rows, selection)?;
         let mut n_read = 0;
         while let Some(batch) = self.next_batch(&mut reader)? {
             n_read += batch.num_rows();
@@ -184,13 +185,51 @@ impl ParquetFile {
         Error::column(&self.path, column, "holds no image bytes")
     }
 
-    /// Rows per batch from the column's mean size in its largest row group.
-    fn image_batch_rows(&self, column: &str) -> Result<usize> {
+    /// The file name of each image: the text `path` beside its bytes.
+    pub(crate) fn image_paths(&self, column: &str) -> Result<Vec<String>> {
+        let advice = "group_by_path needs it; write the file names, or remove group_by_path";
+        let no_paths = || {
+            let message = format!("images have no `path` beside their bytes; {advice}");
+            Error::column(&self.path, column, message)
+        };
+        let schema = self.metadata.parquet_schema();
+        let mut leaves = self.leaves(column)?;
+        leaves.retain(|&leaf| schema.column(leaf).path().parts() == [column, "path"]);
+        if leaves.is_empty() {
+            return Err(no_paths());
+        }
+        let mut paths = Vec::with_capacity(self.n_rows().min(1 << 20));
+        let mut reader = self.reader(leaves, TEXT_BATCH_ROWS, None)?;
+        while let Some(batch) = self.next_batch(&mut reader)? {
+            let images = batch.column(0);
+            let inside = images.as_struct_opt();
+            let inside = inside.and_then(|parts| parts.column_by_name("path"));
+            let inside = inside.ok_or_else(no_paths)?;
+            let inside = guard(&self.path, || Ok(cast(inside, &DataType::Utf8)?))?;
+            let text = inside.as_string::<i32>();
+            for i in 0..text.len() {
+                if images.is_null(i) || text.is_null(i) || text.value(i).is_empty() {
+                    let message = format!("the image has no `path`; {advice}");
+                    return Err(Error::row(&self.path, paths.len(), column, message));
+                }
+                paths.push(text.value(i).to_owned());
+            }
+        }
+        self.check_count(paths.len(), self.n_rows())?;
+        Ok(paths)
+    }
+
+    /// The Parquet columns that a column of the table is stored in.
+    fn leaves(&self, column: &str) -> Result<Vec<usize>> {
         let root = self.column_index(column)?;
-        let metadata = self.metadata.metadata();
         let schema = self.metadata.parquet_schema();
         let leaves = (0..schema.num_columns()).filter(|&i| schema.get_column_root_idx(i) == root);
-        let leaves: Vec<usize> = leaves.collect();
+        Ok(leaves.collect())
+    }
+
+    /// Rows per batch from the mean size of some columns in the largest row group.
+    fn image_batch_rows(&self, leaves: &[usize]) -> usize {
+        let metadata = self.metadata.metadata();
         let mean = |group: &parquet::file::metadata::RowGroupMetaData| {
             let bytes: i64 = leaves
                 .iter()
@@ -206,7 +245,7 @@ impl ParquetFile {
             .max()
             .unwrap_or(1)
             .max(1);
-        Ok((BATCH_BYTES / mean).clamp(1, 512) as usize)
+        (BATCH_BYTES / mean).clamp(1, 512) as usize
     }
 
     fn each_value(
@@ -215,8 +254,7 @@ impl ParquetFile {
         data_type: &DataType,
         mut take: impl FnMut(&ArrayRef),
     ) -> Result<()> {
-        self.column_index(column)?;
-        let mut reader = self.reader(column, TEXT_BATCH_ROWS, None)?;
+        let mut reader = self.reader(self.leaves(column)?, TEXT_BATCH_ROWS, None)?;
         let mut n_read = 0;
         while let Some(batch) = self.next_batch(&mut reader)? {
             let values = guard(&self.path, || Ok(cast(batch.column(0), data_type)?))?;
@@ -261,15 +299,14 @@ impl ParquetFile {
 
     fn reader(
         &self,
-        column: &str,
+        leaves: Vec<usize>,
         batch_rows: usize,
         selection: Option<RowSelection>,
     ) -> Result<ParquetRecordBatchReader> {
-        let column = self.column_index(column)?;
         let file = File::open(&self.path).map_err(Error::io("read", &self.path))?;
         guard(&self.path, || {
             let metadata = self.metadata.clone();
-            let mask = ProjectionMask::roots(metadata.parquet_schema(), [column]);
+            let mask = ProjectionMask::leaves(metadata.parquet_schema(), leaves);
             let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
                 .with_projection(mask)
                 .with_batch_size(batch_rows);

@@ -3,14 +3,18 @@
 //! The file is
 //!
 //! ```text
-//! "paintpx1"                   magic and version, 8 bytes
+//! "paintpx2"                   magic and version, 8 bytes
 //! pixels                       n · height · width · 3 bytes, in row order
-//! index                        JSON: keys, counts, rows, labels, skipped images
+//! index                        JSON: keys, counts, rows, labels, skipped images, hash of the pixels
 //! index length                 u64, little endian
 //! SHA-256 of the index         32 bytes
 //! ```
 //!
 //! The index is last, as in Parquet, because which images decode is known only at the end.
+//!
+//! All of it is checked when a table is opened, once: the pixels are hashed in blocks, on all
+//! threads, since one core's SHA-256 is slower than a disk. They are not hashed again when they
+//! are read.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -27,13 +31,15 @@ use crate::decode::decode_rgb;
 use crate::parquet_file::ImageBytes;
 use crate::{Error, Result};
 
-const MAGIC: &[u8; 8] = b"paintpx1";
+const MAGIC: &[u8; 8] = b"paintpx2";
 /// Length and hash of the index.
 const TAIL_BYTES: u64 = 8 + 32;
 /// Images decoded together; bounds the decoded pixels in memory.
 const CHUNK_ROWS: usize = 256;
 /// Encoded bytes in one chunk.
 const CHUNK_BYTES: usize = 16 << 20;
+/// Bytes of pixels that are hashed together.
+const BLOCK_BYTES: usize = 1 << 20;
 
 /// What turns a decoded image into the pixels a model sees.
 ///
@@ -91,11 +97,14 @@ struct Index {
     rows: Vec<u32>,
     labels: Vec<u32>,
     skipped: Vec<Skipped>,
+    /// SHA-256 of the SHA-256 of each block of pixels, in hexadecimal digits.
+    pixels_hash: String,
 }
 
 impl PixelTable {
     /// Opens the table of `dataset` and `transform` in `cache_dir`, building it if it is not
-    /// there or is damaged. `progress` is told how many images have been done in all.
+    /// there or is damaged: every byte of it is read and compared with its hash, this once.
+    /// `progress` is told how many images have been done in all.
     ///
     /// # Errors
     /// If more images fail to decode than `policy` allows, a file is damaged, or the cache
@@ -245,13 +254,10 @@ fn cache_name(dataset: &Dataset, transform: &dyn PixelTransform) -> String {
     hash.update((transform.height() as u64).to_le_bytes());
     hash.update((transform.width() as u64).to_le_bytes());
     hash.update(transform.key());
-    hash.finalize()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hexadecimal(&hash.finalize()[..16])
 }
 
-/// Reads and checks everything but the pixels; the error says what is damaged.
+/// Opens a file and checks all of it; the error says what is damaged.
 fn open_index(path: &Path) -> std::result::Result<(File, Index), String> {
     let fail = |error: std::io::Error| error.to_string();
     let mut file = File::open(path).map_err(fail)?;
@@ -283,13 +289,71 @@ fn open_index(path: &Path) -> std::result::Result<(File, Index), String> {
         return Err("its index is damaged".to_owned());
     }
     let index: Index = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    let expected = index.rows.len() as u64 * index.image_bytes() as u64;
-    if expected != pixel_bytes {
+    let sizes = [index.height, index.width, 3, index.rows.len()].map(|size| size as u64);
+    let expected = sizes.into_iter().try_fold(1, u64::checked_mul);
+    if expected != Some(pixel_bytes) {
         return Err(format!(
-            "has {pixel_bytes} bytes of pixels where {expected} are expected"
+            "has {pixel_bytes} bytes of pixels where its index promises another number"
         ));
     }
+    if hash_of_pixels(&file, pixel_bytes).map_err(fail)? != index.pixels_hash {
+        return Err("its pixels are damaged".to_owned());
+    }
     Ok((file, index))
+}
+
+/// What [`PixelHash`] gives for the pixels of a file.
+fn hash_of_pixels(file: &File, pixel_bytes: u64) -> std::io::Result<String> {
+    let n_blocks = pixel_bytes.div_ceil(BLOCK_BYTES as u64);
+    let hash = |block: u64| {
+        let start = block * BLOCK_BYTES as u64;
+        let mut bytes = vec![0; (pixel_bytes - start).min(BLOCK_BYTES as u64) as usize];
+        read_at(file, &mut bytes, MAGIC.len() as u64 + start)?;
+        Ok(Sha256::digest(&bytes).into())
+    };
+    let blocks: std::io::Result<Vec<[u8; 32]>> = (0..n_blocks).into_par_iter().map(hash).collect();
+    let mut whole = Sha256::new();
+    blocks?.iter().for_each(|block| whole.update(block));
+    Ok(hexadecimal(&whole.finalize()))
+}
+
+/// The hash of pixels that are written one image at a time.
+#[derive(Default)]
+struct PixelHash {
+    whole: Sha256,
+    block: Sha256,
+    /// Bytes in the block.
+    filled: usize,
+}
+
+impl PixelHash {
+    fn update(&mut self, mut pixels: &[u8]) {
+        while !pixels.is_empty() {
+            let (here, rest) = pixels.split_at(pixels.len().min(BLOCK_BYTES - self.filled));
+            self.block.update(here);
+            self.filled += here.len();
+            if self.filled == BLOCK_BYTES {
+                self.close_block();
+            }
+            pixels = rest;
+        }
+    }
+
+    fn close_block(&mut self) {
+        self.whole.update(self.block.finalize_reset());
+        self.filled = 0;
+    }
+
+    fn finish(mut self) -> String {
+        if self.filled > 0 {
+            self.close_block();
+        }
+        hexadecimal(&self.whole.finalize())
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(unix)]
@@ -367,6 +431,7 @@ struct TableWriter<'a> {
     transform: &'a dyn PixelTransform,
     out: BufWriter<tempfile::NamedTempFile>,
     index: Index,
+    hash: PixelHash,
     n_done: usize,
 }
 
@@ -386,6 +451,7 @@ impl<'a> TableWriter<'a> {
             rows: Vec::new(),
             labels: Vec::new(),
             skipped: Vec::new(),
+            pixels_hash: String::new(),
         };
         Ok(Self {
             path,
@@ -393,6 +459,7 @@ impl<'a> TableWriter<'a> {
             transform,
             out,
             index,
+            hash: PixelHash::default(),
             n_done: 0,
         })
     }
@@ -425,6 +492,7 @@ impl<'a> TableWriter<'a> {
         }
         self.index.rows.push(row as u32);
         self.index.labels.push(self.dataset.labels()[row]);
+        self.hash.update(pixels);
         self.out
             .write_all(pixels)
             .map_err(Error::io("write", self.path))
@@ -434,9 +502,11 @@ impl<'a> TableWriter<'a> {
         let Self {
             path,
             mut out,
-            index,
+            mut index,
+            hash,
             ..
         } = self;
+        index.pixels_hash = hash.finish();
         let text = serde_json::to_vec(&index).expect("an index of numbers and text is JSON");
         let write = |out: &mut BufWriter<tempfile::NamedTempFile>| {
             out.write_all(&text)?;

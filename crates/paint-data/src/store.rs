@@ -35,37 +35,39 @@ impl Store {
             .collect();
         let hashes: Result<Vec<[u8; 32]>> =
             files.par_iter().map(|(path, _)| file_hash(path)).collect();
-        let mut key = Sha256::new();
-        key.update(column);
-        hashes?.iter().for_each(|hash| key.update(hash));
+        let key = joint_key(column, &hashes?);
         let files = Files::Parquet {
             files,
             column: column.to_owned(),
         };
-        Ok(Self {
-            files,
-            key: key.finalize().into(),
-        })
+        Ok(Self { files, key })
     }
 
-    /// Image files, identified by path, length and time of change: to read all of them
-    /// first would take as long as to decode them.
+    /// Image files, identified by their bytes in order, wherever they lie: a copied or touched
+    /// folder is the same data, and an edited file never passes for the old one.
     pub(crate) fn images(paths: Vec<PathBuf>) -> Result<Self> {
-        let mut key = Sha256::new();
-        for path in &paths {
-            let metadata = path.metadata().map_err(Error::io("read", path))?;
-            let modified = metadata.modified().map_err(Error::io("read", path))?;
-            let modified = modified
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap_or_default();
-            key.update(path.as_os_str().as_encoded_bytes());
-            key.update(metadata.len().to_le_bytes());
-            key.update(modified.as_nanos().to_le_bytes());
+        let hashes: Result<Vec<[u8; 32]>> = paths.par_iter().map(|path| file_hash(path)).collect();
+        let key = joint_key("", &hashes?);
+        let files = Files::Images(paths);
+        Ok(Self { files, key })
+    }
+
+    /// The file name of each row's image.
+    pub(crate) fn file_names(&self) -> Result<Vec<String>> {
+        let slashed = |path: &PathBuf| {
+            let name = path.to_string_lossy();
+            name.replace(std::path::MAIN_SEPARATOR, "/")
+        };
+        match &self.files {
+            Files::Images(paths) => Ok(paths.iter().map(slashed).collect()),
+            Files::Parquet { files, column } => {
+                let mut names = Vec::new();
+                for (path, _) in files {
+                    names.extend(ParquetFile::open(path)?.image_paths(column)?);
+                }
+                Ok(names)
+            }
         }
-        Ok(Self {
-            files: Files::Images(paths),
-            key: key.finalize().into(),
-        })
     }
 
     /// File, and row within it, of a row.
@@ -125,6 +127,13 @@ impl Store {
             }
         }
     }
+}
+
+fn joint_key(column: &str, hashes: &[[u8; 32]]) -> [u8; 32] {
+    let mut key = Sha256::new();
+    key.update(column);
+    hashes.iter().for_each(|hash| key.update(hash));
+    key.finalize().into()
 }
 
 fn read_image(path: &Path) -> ImageBytes {

@@ -53,7 +53,10 @@ pub enum TaskSource {
     },
     /// Local Parquet: one file, or a directory with one or more files per split.
     Parquet(PathBuf),
-    /// A folder with one sub-folder per class, optionally below `train`, `validation`, `test`.
+    /// A folder with one sub-folder per class, optionally below `train`, `validation` (or `val`,
+    /// `valid`) and `test`. Sub-folders are splits if all of them have these names, unless the
+    /// manifest's class names (or label values) have them all too. Some such names beside others
+    /// are an error, since a split taken for a class would go unnoticed.
     Folder(PathBuf),
     /// A CSV with a header and columns `path`, `label` and optionally `split`.
     Csv(PathBuf),
@@ -102,32 +105,52 @@ impl Files {
     }
 }
 
-/// The share of each split's images that a task uses, written `"0.0..0.5"`.
+/// How a task's images are cut: the share of each split's images that it uses, written
+/// `"0.0..0.5"`, and which images stay together.
 ///
-/// The images are put in a fixed, class-stratified order that depends on nothing but the
-/// labels, so that `"0.0..0.5"` and `"0.5..1.0"` in two manifests never share an
-/// image. Validation images that are cut from the training images come from the
-/// task's own part.
+/// The images are put in a fixed, class-stratified order that depends on nothing but which of
+/// them share a class and a group, so that `"0.0..0.5"` and `"0.5..1.0"` in two manifests of one
+/// dataset never share an image, whatever the seeds of their runs. (Two manifests that read
+/// different labels, or group differently, cut differently.)
+///
+/// Validation images that are cut from the training images are cut first, from all of them:
+/// they are the same for every `train`, which is a share of the rest. So what is trained on one
+/// part has never seen the validation images of another.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Part {
     /// Share of the training images.
     pub train: Option<Range<f64>>,
-    /// Share of the validation images, where the dataset has its own.
+    /// Share of the validation images, where the dataset has its own; otherwise an error.
     pub validation: Option<Range<f64>>,
     /// Share of the test images.
     pub test: Option<Range<f64>>,
+    /// A separator, the manifest's top-level key `group_by_path`: images whose file names are
+    /// equal up to the last of this separator are one group, such as the frames of a recorded
+    /// track (`00035_00018_00012.png` with `"_"`), and stay on one side of every cut. Cuts move
+    /// forward to the end of a group.
+    ///
+    /// The name is the `path` beside the image's `bytes` in Parquet, otherwise the file's path.
+    /// The separator counts after the last slash, and the folders before it belong to the group;
+    /// with `"/"` the folder is the group. A name without the separator is a group of its own.
+    pub group_by_path: Option<String>,
 }
 
 impl Part {
     /// The share of one split; all of it if none is given.
     pub fn get(&self, split: SplitName) -> Range<f64> {
+        self.given(split).clone().unwrap_or(0.0..1.0)
+    }
+
+    pub(crate) fn is_given(&self, split: SplitName) -> bool {
+        self.given(split).is_some()
+    }
+
+    fn given(&self, split: SplitName) -> &Option<Range<f64>> {
         match split {
             SplitName::Train => &self.train,
             SplitName::Validation => &self.validation,
             SplitName::Test => &self.test,
         }
-        .clone()
-        .unwrap_or(0.0..1.0)
     }
 }
 
@@ -149,7 +172,7 @@ pub struct Task {
     pub columns: Columns,
     /// Files of the splits.
     pub files: Files,
-    /// Share of each split.
+    /// Share of each split, and what stays together.
     pub part: Part,
 }
 
@@ -203,7 +226,7 @@ impl Task {
             source,
             columns: raw.columns,
             files: raw.files,
-            part: raw.part.parse(origin)?,
+            part: raw.part.parse(raw.group_by_path, origin)?,
         };
         task.check(origin)?;
         Ok(task)
@@ -255,6 +278,11 @@ impl Task {
                 return Err(Error::manifest(origin, message));
             }
         }
+        if self.part.group_by_path.as_deref() == Some("") {
+            let message = "group_by_path = \"\": give what stands before the number of a frame, \
+                           such as \"_\", or remove it";
+            return Err(Error::manifest(origin, message));
+        }
         Ok(())
     }
 
@@ -266,7 +294,23 @@ impl Task {
             return Err(Error::manifest(origin, message));
         }
         if local && self.columns.caption.is_some() {
-            let message = "columns.caption is only for `hub` and `parquet`";
+            let message = "columns.caption is only for `hub` and `parquet`; remove it";
+            return Err(Error::manifest(origin, message));
+        }
+        if matches!(self.source, TaskSource::Folder(_)) && self.columns != Columns::default() {
+            let message = "[columns]: a folder has none; remove it, or use a CSV";
+            return Err(Error::manifest(origin, message));
+        }
+        let configured = matches!(
+            &self.source,
+            TaskSource::Hub {
+                config: Some(_),
+                ..
+            }
+        );
+        if configured && !self.files.is_empty() {
+            let message = "config is not looked at where [files] is given; write the directory \
+                           into the patterns and remove config";
             return Err(Error::manifest(origin, message));
         }
         if self.files.validation.is_some() && self.files.validation == self.files.train
@@ -333,6 +377,7 @@ struct Manifest {
     parquet: Option<PathBuf>,
     folder: Option<PathBuf>,
     csv: Option<PathBuf>,
+    group_by_path: Option<String>,
     #[serde(default)]
     columns: Columns,
     #[serde(default)]
@@ -380,7 +425,7 @@ struct RawPart {
 }
 
 impl RawPart {
-    fn parse(self, origin: &str) -> Result<Part> {
+    fn parse(self, group_by_path: Option<String>, origin: &str) -> Result<Part> {
         let range = |key: &str, text: Option<String>| match text {
             None => Ok(None),
             Some(text) => parse_range(&text).map(Some).ok_or_else(|| {
@@ -392,6 +437,7 @@ impl RawPart {
             train: range("train", self.train)?,
             validation: range("validation", self.validation)?,
             test: range("test", self.test)?,
+            group_by_path,
         })
     }
 }

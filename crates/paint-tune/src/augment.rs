@@ -3,6 +3,9 @@
 use paint_data::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
+use crate::range::check_all;
+
 /// How training images are varied.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +27,12 @@ impl Default for Augment {
 }
 
 impl Augment {
+    pub(crate) fn check(&self) -> Result<()> {
+        let area = f64::from(self.min_area);
+        let ok = area > 0.0 && area <= 1.0;
+        check_all(&[("min_area", area, ok, "a share in (0, 1]")])
+    }
+
     /// Writes a varied `image` into `out`; both `[height, width, 3]`, row-major.
     pub(crate) fn apply(
         &self,

@@ -1,10 +1,11 @@
 //! Which images a step sees, as a function of the seed and the step alone: a run that
 //! continues needs no record of where it was.
 
+use paint_clip::ClipConfig;
 use paint_data::{PixelTable, Rng};
 use rayon::prelude::*;
 
-use crate::{Augment, Result};
+use crate::{Augment, Error, Result};
 
 /// Streams of random numbers drawn from one seed.
 const ORDER: u64 = 1;
@@ -87,6 +88,17 @@ pub(crate) fn read_varied(
             augment.apply(&raw[place[i] * size..][..size], shape, &mut rng, out);
         });
     Ok(out)
+}
+
+/// Fails unless the images are of the size that the model sees.
+pub(crate) fn check_size(images: &PixelTable, config: &ClipConfig) -> Result<()> {
+    let size = config.vision.image_size;
+    let (height, width) = (images.height(), images.width());
+    if (height, width) == (size, size) {
+        return Ok(());
+    }
+    let message = format!("the model sees {size}×{size} pixels, the images are {height}×{width}");
+    Err(Error::Mismatch(message))
 }
 
 #[cfg(test)]

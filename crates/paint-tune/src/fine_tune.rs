@@ -11,8 +11,9 @@ use paint_data::PixelTable;
 use paint_nn::Lanes;
 use serde::{Deserialize, Serialize};
 
-use crate::batches::{Order, read_varied};
+use crate::batches::{Order, check_size, read_varied};
 use crate::optimizer::Optimizer;
+use crate::range::{at_least_one, check_all, positive, share};
 use crate::state::{RunKey, restore, save};
 use crate::{Augment, Error, Progress, Result, Schedule};
 
@@ -80,60 +81,16 @@ impl FineTuneConfig {
     /// # Errors
     /// Names the first one outside its range.
     pub fn check(&self) -> Result<()> {
-        let area = f64::from(self.augment.min_area);
+        self.schedule().check()?;
+        self.augment.check()?;
         check_all(&[
-            ("steps", self.steps as f64, self.steps > 0, "at least 1"),
-            ("batch", self.batch as f64, self.batch > 0, "at least 1"),
-            (
-                "save_every",
-                self.save_every as f64,
-                self.save_every > 0,
-                "at least 1",
-            ),
-            (
-                "micro_batch",
-                self.micro_batch as f64,
-                self.micro_batch > 0,
-                "at least 1",
-            ),
-            positive("learning_rate", self.learning_rate),
+            at_least_one("batch", self.batch as u64),
+            at_least_one("micro_batch", self.micro_batch as u64),
+            at_least_one("save_every", self.save_every),
             positive("clip_norm", self.clip_norm),
-            share("warmup", self.warmup),
-            share("label_smoothing", self.label_smoothing),
             share("weight_decay", self.weight_decay),
-            (
-                "min_area",
-                area,
-                area > 0.0 && area <= 1.0,
-                "a share in (0, 1]",
-            ),
+            share("label_smoothing", self.label_smoothing),
         ])
-    }
-}
-
-type Range = (&'static str, f64, bool, &'static str);
-
-pub(crate) fn positive(key: &'static str, value: f64) -> Range {
-    (
-        key,
-        value,
-        value > 0.0 && value.is_finite(),
-        "a positive number",
-    )
-}
-
-pub(crate) fn share(key: &'static str, value: f64) -> Range {
-    (key, value, (0.0..1.0).contains(&value), "a share in [0, 1)")
-}
-
-pub(crate) fn check_all(ranges: &[Range]) -> Result<()> {
-    match ranges.iter().find(|(_, _, ok, _)| !ok) {
-        Some(&(key, value, _, expected)) => Err(Error::Config {
-            key,
-            value: value.to_string(),
-            expected,
-        }),
-        None => Ok(()),
     }
 }
 
@@ -247,13 +204,7 @@ fn loss(
 }
 
 fn check_input(input: &FineTuneInput<'_>) -> Result<()> {
-    let size = input.config.vision.image_size;
-    let (height, width) = (input.images.height(), input.images.width());
-    if (height, width) != (size, size) {
-        let message =
-            format!("the model sees {size}×{size} pixels, the images are {height}×{width}");
-        return Err(Error::Mismatch(message));
-    }
+    check_size(input.images, input.config)?;
     if input.images.is_empty() {
         return Err(Error::Mismatch("there are no training images".to_owned()));
     }

@@ -21,11 +21,18 @@ mod error;
 mod fine_tune;
 mod pretrain;
 
+mod contrastive;
+
 mod augment;
 mod batches;
 mod optimizer;
+mod range;
 mod schedule;
 mod state;
+
+#[cfg(test)]
+#[path = "../tests/tiny/mod.rs"]
+mod tiny;
 
 pub use augment::Augment;
 pub use error::{Error, Result};

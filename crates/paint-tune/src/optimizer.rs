@@ -115,3 +115,104 @@ fn global_norm(gradients: &Gradients) -> Result<f64> {
     }
     Ok(total.sqrt())
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use paint_clip::Tensors;
+
+    use super::*;
+    use crate::tiny;
+
+    fn tensors(values: &[(&str, &[f32])]) -> Tensors {
+        let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+        let named = |(name, values): &(&str, &[f32])| ((*name).to_owned(), tensor(values));
+        values.iter().map(named).collect()
+    }
+
+    #[test]
+    fn a_tensor_without_gradient_is_named() {
+        let optimizer = Optimizer::new(&tensors(&[("far", &[1.0]), ("near", &[2.0])]), 0.0, 1.0);
+        let optimizer = optimizer.unwrap();
+        let pass = |name: &str| {
+            let theta = &optimizer.parameters[name].theta;
+            theta.sqr().unwrap().sum_all().unwrap().backward().unwrap()
+        };
+        let error = optimizer.summed_gradients(&[pass("near")], 7).unwrap_err();
+        assert!(
+            matches!(&error, Error::NoGradient { tensor, step: 7 } if tensor == "far"),
+            "{error}"
+        );
+        let both = optimizer.summed_gradients(&[pass("near"), pass("far"), pass("near")], 7);
+        let both = both.unwrap();
+        assert_eq!(both["near"].to_vec1::<f32>().unwrap(), [8.0]);
+        assert_eq!(both["far"].to_vec1::<f32>().unwrap(), [2.0]);
+    }
+
+    #[test]
+    fn the_norm_of_all_gradients_together_is_clipped() {
+        let theta = tensors(&[("a", &[0.0, 0.0]), ("b", &[0.0])]);
+        // The norm is 5, though no tensor's is.
+        let gradients = tensors(&[("a", &[3.0, 0.0]), ("b", &[-4.0])]);
+        for (clip_norm, scale) in [(0.5, 0.1), (5.1, 1.0)] {
+            let mut optimizer = Optimizer::new(&theta, 0.0, clip_norm).unwrap();
+            optimizer.step(&gradients, 0.1, 1).unwrap();
+            // AdamW hides a gradient's length in the first update, its moments keep it.
+            for (name, gradient) in &gradients {
+                let seen = &optimizer.parameters[name].moments.m;
+                for (m, g) in seen.iter().zip(gradient.to_vec1::<f32>().unwrap()) {
+                    let expected = 0.1 * scale * g;
+                    assert!((m - expected).abs() < 1e-6, "{name}: {m}, not {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_changes_nothing() {
+        let theta = tensors(&[("a", &[1.0]), ("b", &[2.0])]);
+        let mut optimizer = Optimizer::new(&theta, 0.1, 1.0).unwrap();
+        let gradients = tensors(&[("a", &[1.0]), ("b", &[f32::NAN])]);
+        let error = optimizer.step(&gradients, 0.1, 3).unwrap_err();
+        assert!(matches!(error, Error::NotFinite { step: 3, .. }), "{error}");
+        assert_eq!(
+            optimizer.parameters["a"].theta.to_vec1::<f32>().unwrap(),
+            [1.0]
+        );
+    }
+
+    #[test]
+    fn matrices_decay_and_nothing_else() {
+        let ones = |shape: &Vec<usize>| Tensor::full(1f32, shape.as_slice(), &Device::Cpu).unwrap();
+        let shapes = tiny::config().tensor_shapes();
+        let theta: Tensors = shapes
+            .iter()
+            .map(|(name, s)| (name.clone(), ones(s)))
+            .collect();
+        let flat: Gradients = theta
+            .iter()
+            .map(|(name, theta)| (name.clone(), theta.zeros_like().unwrap()))
+            .collect();
+        let mut optimizer = Optimizer::new(&theta, 0.5, 1.0).unwrap();
+        optimizer.step(&flat, 0.1, 1).unwrap();
+        let mut n_decayed = 0;
+        for (name, parameter) in &optimizer.parameters {
+            let stays = name.ends_with(".bias")
+                || name.contains("norm")
+                || name.ends_with("class_embedding")
+                || name == "logit_scale";
+            let expected = if stays { 1.0 } else { 0.95 };
+            let values = parameter
+                .theta
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap();
+            assert!(values.iter().all(|&x| x == expected), "{name}: {values:?}");
+            n_decayed += usize::from(!stays);
+        }
+        // Of each of three layers six matrices, then patches, tokens, two positions, two
+        // projections.
+        assert_eq!(n_decayed, 3 * 6 + 6);
+    }
+}

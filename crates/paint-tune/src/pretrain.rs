@@ -1,26 +1,31 @@
 //! Contrastive pretraining of both towers from scratch.
 //!
-//! Source: Radford et al. 2021, section 2.3. Captions repeat in small corpora, so each
-//! distinct caption of a batch is encoded once: an image has one right caption, a caption
-//! shares its probability between its images.
+//! Source: Radford et al. 2021, section 2.3.
 
 use std::path::Path;
 
-use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor, Var};
-use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, init, l2_normalize};
+use candle_core::Device;
+use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, init};
 use paint_data::{PixelTable, Rng};
 use paint_nn::Lanes;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::batches::{Order, read_varied};
-use crate::fine_tune::{check_all, positive, share};
-use crate::optimizer::{Gradients, Optimizer};
+use crate::batches::{Order, check_size, read_varied};
+use crate::contrastive::{Batch, Towers};
+use crate::optimizer::Optimizer;
+use crate::range::{at_least_one, check_all, positive, share};
 use crate::state::{RunKey, restore, save};
 use crate::{Augment, Error, Progress, Result, Schedule};
 
 /// Stream of random numbers for the first weights.
 const INIT: u64 = 3;
+
+/// Stream of random numbers for the patches that are seen.
+const PATCHES: u64 = 4;
+
+/// The share of the steps, at the end, that see whole images in any case.
+const WHOLE: f64 = 0.2;
 
 /// CLIP's bound on the temperature: `logit_scale` at most ln 100.
 const LOGIT_SCALE_MAX: f64 = 4.605_170_185_988_092;
@@ -49,6 +54,10 @@ pub struct PretrainConfig {
     pub clip_norm: f64,
     /// Variation of the images.
     pub augment: Augment,
+    /// Share of each image's patches that a step sees, in (0, 1]: half of them cost half as
+    /// much. The last fifth of the steps sees whole images (Li et al. 2022, "Scaling
+    /// language-image pre-training via masking").
+    pub patches: f64,
     /// Seed of first weights, order and variation.
     pub seed: u64,
     /// Steps between saved states.
@@ -67,6 +76,7 @@ impl Default for PretrainConfig {
             weight_decay: 0.1,
             clip_norm: 1.0,
             augment: Augment::default(),
+            patches: 1.0,
             seed: 0,
             save_every: 250,
         }
@@ -89,41 +99,24 @@ impl PretrainConfig {
     /// # Errors
     /// Names the first one outside its range.
     pub fn check(&self) -> Result<()> {
-        let area = f64::from(self.augment.min_area);
+        self.schedule().check()?;
+        self.augment.check()?;
         check_all(&[
-            ("steps", self.steps as f64, self.steps > 0, "at least 1"),
             (
                 "batch",
                 self.batch as f64,
                 self.batch > 1,
                 "at least 2: a contrast needs two pairs",
             ),
-            (
-                "album",
-                self.album as f64,
-                self.album > 0,
-                "at least 1",
-            ),
-            (
-                "save_every",
-                self.save_every as f64,
-                self.save_every > 0,
-                "at least 1",
-            ),
-            (
-                "micro_batch",
-                self.micro_batch as f64,
-                self.micro_batch > 0,
-                "at least 1",
-            ),
-            positive("learning_rate", self.learning_rate),
+            at_least_one("album", self.album as u64),
+            at_least_one("micro_batch", self.micro_batch as u64),
+            at_least_one("save_every", self.save_every),
             positive("clip_norm", self.clip_norm),
-            share("warmup", self.warmup),
             share("weight_decay", self.weight_decay),
             (
-                "min_area",
-                area,
-                area > 0.0 && area <= 1.0,
+                "patches",
+                self.patches,
+                self.patches > 0.0 && self.patches <= 1.0,
                 "a share in (0, 1]",
             ),
         ])
@@ -168,7 +161,7 @@ pub fn pretrain(
     let mut rng = Rng::derive(config.seed, &[INIT]);
     let first = init(input.config, &mut || rng.normal(), &Device::Cpu)?;
     let mut optimizer = Optimizer::new(&first, config.weight_decay, config.clip_norm)?;
-    let key = run_key(input, config);
+    let key = run_key(input, config)?;
     let done = restore(state, &key, &mut optimizer)?;
 
     let tensors: Tensors = optimizer
@@ -179,7 +172,9 @@ pub fn pretrain(
     let clip = Clip::from_tensors(input.config, &tensors)?;
     let schedule = config.schedule();
     let towers = Towers {
-        input,
+        tokenizer: input.tokenizer,
+        preprocessor: input.preprocessor,
+        micro_batch: config.micro_batch,
         lanes: Lanes::new().map_err(Error::Threads)?,
     };
     let n_pairs = input.corpora.iter().map(|corpus| corpus.images.len()).sum();
@@ -187,7 +182,7 @@ pub fn pretrain(
     for step in done + 1..=config.steps {
         let rows = order.batch(step, config.batch);
         let batch = read_batch(input, &rows, config, step)?;
-        let (value, gradients) = towers.step(&clip, &batch, config, &optimizer, step)?;
+        let (value, gradients) = towers.step(&clip, &batch, &optimizer, step)?;
         if !value.is_finite() {
             return Err(Error::NotFinite {
                 what: "the loss",
@@ -214,10 +209,18 @@ pub fn pretrain(
         .collect())
 }
 
-/// The pairs of one step.
-struct Batch<'a> {
-    pixels: Vec<u8>,
-    captions: Vec<&'a str>,
+/// The patches that a step sees: the same ones of every image, so that none is padded.
+fn seen_patches(config: &PretrainConfig, n_patches: usize, step: u64) -> Option<Vec<u32>> {
+    let n_seen = (config.patches * n_patches as f64).ceil() as usize;
+    let whole_from = (1.0 - WHOLE) * config.steps as f64;
+    if n_seen >= n_patches || step as f64 > whole_from {
+        return None;
+    }
+    let mut patches: Vec<u32> = (0..n_patches as u32).collect();
+    Rng::derive(config.seed, &[PATCHES, step]).shuffle(&mut patches);
+    patches.truncate(n_seen);
+    patches.sort_unstable();
+    Some(patches)
 }
 
 fn read_batch<'a>(
@@ -229,6 +232,7 @@ fn read_batch<'a>(
     let mut batch = Batch {
         pixels: Vec::new(),
         captions: Vec::new(),
+        seen: seen_patches(config, input.config.vision.n_patches(), step),
     };
     let mut start = 0;
     for (i, corpus) in input.corpora.iter().enumerate() {
@@ -254,140 +258,6 @@ fn read_batch<'a>(
     Ok(batch)
 }
 
-/// The two towers over parts of a batch, joined by the loss.
-struct Towers<'a> {
-    input: &'a PretrainInput<'a>,
-    lanes: Lanes,
-}
-
-/// A part's features with the operations they came from.
-type Features = Result<Tensor>;
-
-impl Towers<'_> {
-    /// Loss and gradients. The loss needs the features of all parts, so parts go forward,
-    /// the loss gives the gradient of the features, and parts go backward from these.
-    fn step(
-        &self,
-        clip: &Clip,
-        batch: &Batch<'_>,
-        config: &PretrainConfig,
-        optimizer: &Optimizer,
-        step: u64,
-    ) -> Result<(f64, Gradients)> {
-        let (distinct, caption_of) = distinct(&batch.captions);
-        let images = self.images(clip, batch, config);
-        let texts = self.texts(clip, &distinct, config);
-        let images: Vec<Tensor> = images.into_iter().collect::<Result<_>>()?;
-        let texts: Vec<Tensor> = texts.into_iter().collect::<Result<_>>()?;
-        let joined = |parts: &[Tensor]| Var::from_tensor(&Tensor::cat(parts, 0)?.detach());
-        let (all_images, all_texts) = (joined(&images)?, joined(&texts)?);
-
-        let loss = contrastive_loss(&all_images, &all_texts, clip.logit_scale(), &caption_of)?;
-        let joint = loss.backward()?;
-        let mut jobs = Vec::new();
-        for (features, parts) in [(&all_images, images), (&all_texts, texts)] {
-            let Some(gradient) = joint.get(features) else {
-                return Err(Error::NoGradient {
-                    tensor: "features".to_owned(),
-                    step,
-                });
-            };
-            let mut start = 0;
-            for part in parts {
-                let n = part.dim(0)?;
-                jobs.push((part, gradient.narrow(0, start, n)?.contiguous()?));
-                start += n;
-            }
-        }
-        let stores = self
-            .lanes
-            .map(jobs, |(part, gradient)| -> Result<GradStore> {
-                // Its gradient with respect to the part is `gradient`.
-                Ok((part * gradient)?.sum_all()?.backward()?)
-            });
-        let mut stores = stores.into_iter().collect::<Result<Vec<_>>>()?;
-        stores.push(joint);
-        Ok((
-            f64::from(loss.to_scalar::<f32>()?),
-            optimizer.summed_gradients(&stores, step)?,
-        ))
-    }
-
-    fn images(&self, clip: &Clip, batch: &Batch<'_>, config: &PretrainConfig) -> Vec<Features> {
-        let image_bytes = batch.pixels.len() / batch.captions.len();
-        let parts = batch
-            .pixels
-            .chunks(config.micro_batch * image_bytes)
-            .collect();
-        self.lanes.map(parts, |pixels| {
-            let n = pixels.len() / image_bytes;
-            let pixels = self
-                .input
-                .preprocessor
-                .normalize(pixels, n, clip.device())?;
-            Ok(l2_normalize(&clip.encode_image(&pixels)?)?)
-        })
-    }
-
-    fn texts(&self, clip: &Clip, captions: &[&str], config: &PretrainConfig) -> Vec<Features> {
-        let parts = captions.chunks(config.micro_batch).collect();
-        self.lanes.map(parts, |captions| {
-            let ids = captions
-                .iter()
-                .map(|caption| Ok(self.input.tokenizer.encode(caption)?));
-            Ok(l2_normalize(
-                &clip.encode_text(&ids.collect::<Result<Vec<_>>>()?)?,
-            )?)
-        })
-    }
-}
-
-/// The distinct captions, sorted, and for each caption which of them it is.
-fn distinct<'a>(captions: &[&'a str]) -> (Vec<&'a str>, Vec<u32>) {
-    let mut distinct = captions.to_vec();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let position = |caption: &&str| distinct.partition_point(|known| known < caption) as u32;
-    let caption_of = captions.iter().map(position).collect();
-    (distinct, caption_of)
-}
-
-/// Symmetric cross-entropy; features are normalised, `[n, d]` and `[distinct captions, d]`.
-fn contrastive_loss(
-    images: &Tensor,
-    texts: &Tensor,
-    logit_scale: &Tensor,
-    caption_of: &[u32],
-) -> Result<Tensor> {
-    let logits = images
-        .matmul(&texts.t()?)?
-        .broadcast_mul(&logit_scale.exp()?)?;
-    let to_caption = paint_nn::cross_entropy(&logits, caption_of, 0.0)?;
-    let to_images = shared_cross_entropy(&logits.t()?.contiguous()?, caption_of)?;
-    Ok(((to_caption + to_images)? * 0.5)?)
-}
-
-/// Cross-entropy of captions to images, `logits: [captions, images]`, where the images of a
-/// caption are equally right.
-fn shared_cross_entropy(logits: &Tensor, caption_of: &[u32]) -> Result<Tensor> {
-    let (n_captions, n_images) = logits.dims2()?;
-    let mut counts = vec![0.0f32; n_captions];
-    caption_of
-        .iter()
-        .for_each(|&caption| counts[caption as usize] += 1.0);
-    let mut targets = vec![0.0f32; n_captions * n_images];
-    for (image, &caption) in caption_of.iter().enumerate() {
-        let caption = caption as usize;
-        targets[caption * n_images + image] = 1.0 / (counts[caption] * n_captions as f32);
-    }
-    let targets = Tensor::from_vec(targets, (n_captions, n_images), logits.device())?;
-    let shifted = logits.broadcast_sub(&logits.max_keepdim(1)?.detach())?;
-    let log_sums = shifted.exp()?.sum_keepdim(1)?.log()?;
-    Ok((shifted.broadcast_sub(&log_sums)? * targets)?
-        .sum_all()?
-        .neg()?)
-}
-
 fn bound_temperature(optimizer: &Optimizer) -> Result<()> {
     if let Some(parameter) = optimizer.parameters.get("logit_scale") {
         parameter
@@ -398,19 +268,13 @@ fn bound_temperature(optimizer: &Optimizer) -> Result<()> {
 }
 
 fn check_input(input: &PretrainInput<'_>) -> Result<()> {
-    let size = input.config.vision.image_size;
     if input.corpora.iter().all(|corpus| corpus.images.is_empty()) {
         return Err(Error::Mismatch(
             "there are no image–caption pairs".to_owned(),
         ));
     }
     for corpus in input.corpora {
-        let (height, width) = (corpus.images.height(), corpus.images.width());
-        if (height, width) != (size, size) {
-            let message =
-                format!("the model sees {size}×{size} pixels, the images are {height}×{width}");
-            return Err(Error::Mismatch(message));
-        }
+        check_size(corpus.images, input.config)?;
         if corpus.images.len() != corpus.captions.len() {
             let message = format!(
                 "{} images with {} captions",
@@ -423,22 +287,56 @@ fn check_input(input: &PretrainInput<'_>) -> Result<()> {
     Ok(())
 }
 
-fn run_key(input: &PretrainInput<'_>, config: &PretrainConfig) -> String {
+fn run_key(input: &PretrainInput<'_>, config: &PretrainConfig) -> Result<String> {
     // How often the state is saved changes no result.
     let config = PretrainConfig {
         save_every: 1,
         ..config.clone()
     };
-    let mut key = RunKey::new("pretrain 1")
+    let mut key = RunKey::new("pretrain 2")
         .text(&format!("{config:?}"))
-        .text(&format!("{:?}", input.config));
+        .text(&format!("{:?}", input.config))
+        .text(&format!("{:?}", input.preprocessor));
     for corpus in input.corpora {
         key = key
             .text(corpus.images.content_key())
             .text(corpus.images.transform_key());
-        for caption in &corpus.captions {
-            key = key.text(caption);
+        // A tokenizer is to the run what it makes of the captions.
+        let ids = |caption: &&str| input.tokenizer.encode(caption);
+        let ids: Vec<Vec<u32>> = corpus
+            .captions
+            .par_iter()
+            .map(ids)
+            .collect::<std::result::Result<_, _>>()?;
+        for (caption, ids) in corpus.captions.iter().zip(&ids) {
+            key = key.text(caption).ids(ids);
         }
     }
-    key.finish()
+    Ok(key.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_patches_are_seen_until_the_last_fifth() {
+        let config = PretrainConfig {
+            steps: 100,
+            patches: 0.5,
+            ..Default::default()
+        };
+        let seen = |step| seen_patches(&config, 9, step);
+        let first = seen(1).unwrap();
+        assert_eq!(first.len(), 5);
+        assert!(first.windows(2).all(|pair| pair[0] < pair[1]) && first[4] < 9);
+        assert_ne!(seen(2).unwrap(), first);
+        assert_eq!(seen(1).unwrap(), first);
+        assert!(seen(80).is_some() && seen(81).is_none());
+        let whole = PretrainConfig {
+            patches: 1.0,
+            ..config
+        };
+        assert_eq!(seen_patches(&whole, 9, 1), None);
+    }
 }

@@ -1,5 +1,8 @@
 //! Learning rates: linear warm-up, then a cosine towards zero.
 
+use crate::Result;
+use crate::range::{at_least_one, check_all, positive, share};
+
 /// A learning-rate schedule over the steps `1..=steps`.
 ///
 /// The warm-up is a share of the run, so that a short run still reaches its peak.
@@ -26,6 +29,15 @@ impl Schedule {
         // From 0 at the first step after the warm-up; the last step still learns.
         let done = ((step - 1.0 - warmup_steps) / rest).min(1.0);
         self.peak * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+    }
+
+    /// Checks the hyperparameters of a configuration that a schedule is made of.
+    pub(crate) fn check(&self) -> Result<()> {
+        check_all(&[
+            at_least_one("steps", self.steps),
+            positive("learning_rate", self.peak),
+            share("warmup", self.warmup),
+        ])
     }
 }
 

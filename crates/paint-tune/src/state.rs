@@ -29,6 +29,13 @@ impl RunKey {
         self
     }
 
+    /// Takes in token ids, their number first.
+    pub(crate) fn ids(mut self, ids: &[u32]) -> Self {
+        self.0.update((ids.len() as u64).to_le_bytes());
+        self.0.update(bytemuck::cast_slice::<u32, u8>(ids));
+        self
+    }
+
     pub(crate) fn tensor(mut self, name: &str, tensor: &Tensor) -> Result<Self> {
         self = self.text(name);
         let values = tensor.flatten_all()?.to_vec1::<f32>()?;
@@ -87,10 +94,17 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     fs::create_dir_all(parent)?;
     // One name for all attempts: what a killed process leaves, the next one overwrites.
     let part = path.with_extension("part");
-    let mut file = fs::File::create(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
+    let write = || {
+        let mut file = fs::File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    if let Err(error) = write() {
+        // Half a state helps nobody and keeps a full disk full; the error is the first one.
+        let _ = fs::remove_file(&part);
+        return Err(error);
+    }
     fs::File::open(parent)?.sync_all()
 }
 

@@ -2,24 +2,26 @@
 //! continues exactly, and it refuses what does not fit.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod tiny;
+
 use std::path::Path;
 
 use candle_core::Device;
 use image::RgbImage;
 use paint_clip::{
-    Clip, ClipConfig, Preprocessor, Tensors, TextConfig, Tokenizer, VisionConfig, ZeroShotHead,
-    image_tensor_names, init,
+    Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, ZeroShotHead, image_tensor_names, init,
 };
 use paint_data::{
     Dataset, Features, Hub, PixelTable, PixelTransform, Rng, Row, SkipPolicy, SplitName, Target,
     Task, TaskSource, write_parquet,
 };
 use paint_tune::{
-    Corpus, Error, FineTuneConfig, FineTuneInput, PretrainConfig, PretrainInput, fine_tune,
-    pretrain,
+    Augment, Corpus, Error, FineTuneConfig, FineTuneInput, PretrainConfig, PretrainInput,
+    fine_tune, pretrain,
 };
+use tiny::SIDE;
 
-const SIDE: usize = 16;
+const MEAN: [f64; 3] = [0.5, 0.4, 0.3];
 const COLOURS: [(&str, [u8; 3]); 3] = [
     ("red", [220, 30, 30]),
     ("green", [30, 200, 40]),
@@ -81,30 +83,8 @@ fn world() -> World {
     let dataset =
         Dataset::open(&task, SplitName::Train, &Hub::Directory(path.to_owned()), 0).unwrap();
 
-    let config = ClipConfig {
-        vision: VisionConfig {
-            image_size: SIDE,
-            patch_size: 8,
-            hidden_size: 16,
-            intermediate_size: 32,
-            num_hidden_layers: 2,
-            num_attention_heads: 2,
-            ..Default::default()
-        },
-        text: TextConfig {
-            vocab_size: 8,
-            hidden_size: 16,
-            intermediate_size: 32,
-            num_hidden_layers: 1,
-            num_attention_heads: 2,
-            max_position_embeddings: 8,
-            eos_token_id: 7,
-            ..Default::default()
-        },
-        projection_dim: 12,
-        ..Default::default()
-    };
-    write_tokenizer(path, &config);
+    let config = tiny::config();
+    tiny::write_files(path, tiny::WORDS, MEAN);
     let tokenizer = Tokenizer::load(path).unwrap();
     let preprocessor = Preprocessor::load(path).unwrap();
     let images = PixelTable::build(
@@ -125,44 +105,6 @@ fn world() -> World {
         tensors,
         _directory: directory,
     }
-}
-
-/// One token a word.
-fn write_tokenizer(dir: &Path, config: &ClipConfig) {
-    let tokenizer = serde_json::json!({
-        "version": "1.0",
-        "added_tokens": [],
-        "normalizer": { "type": "Lowercase" },
-        "pre_tokenizer": { "type": "Whitespace" },
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [
-                { "SpecialToken": { "id": "<s>", "type_id": 0 } },
-                { "Sequence": { "id": "A", "type_id": 0 } },
-                { "SpecialToken": { "id": "</s>", "type_id": 0 } },
-            ],
-            "pair": [{ "Sequence": { "id": "A", "type_id": 0 } }],
-            "special_tokens": {
-                "<s>": { "id": "<s>", "ids": [6], "tokens": ["<s>"] },
-                "</s>": { "id": "</s>", "ids": [7], "tokens": ["</s>"] },
-            },
-        },
-        "model": {
-            "type": "WordLevel",
-            "vocab": {
-                "a": 0, "red": 1, "green": 2, "blue": 3, "image": 4, "?": 5, "<s>": 6, "</s>": 7,
-            },
-            "unk_token": "?",
-        },
-    });
-    let preprocessor = serde_json::json!({ "size": SIDE, "crop_size": SIDE });
-    std::fs::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    std::fs::write(
-        dir.join("preprocessor_config.json"),
-        preprocessor.to_string(),
-    )
-    .unwrap();
-    std::fs::write(dir.join("config.json"), config.to_json()).unwrap();
 }
 
 impl World {
@@ -188,7 +130,11 @@ impl World {
         fine_tune(input, config, state, &mut |p| each(p.step, p.loss))
     }
 
-    fn pretrain(&self, config: &PretrainConfig, state: &Path) -> (Tensors, Vec<f64>) {
+    fn pretrain(
+        &self,
+        config: &PretrainConfig,
+        state: &Path,
+    ) -> Result<(Tensors, Vec<f64>), Error> {
         let captions: Vec<&str> = self
             .images
             .labels()
@@ -206,8 +152,8 @@ impl World {
             corpora: &corpora,
         };
         let mut losses = Vec::new();
-        let tensors = pretrain(&input, config, state, &mut |p| losses.push(p.loss)).unwrap();
-        (tensors, losses)
+        let tensors = pretrain(&input, config, state, &mut |p| losses.push(p.loss))?;
+        Ok((tensors, losses))
     }
 }
 
@@ -237,8 +183,10 @@ fn fine_tuning_learns_and_changes_the_image_side_alone() {
     let world = world();
     let directory = tempfile::tempdir().unwrap();
     let before = bits(&world.tensors);
+    // Without decay, which alone would change every matrix.
     let config = FineTuneConfig {
         steps: 60,
+        weight_decay: 0.0,
         ..short()
     };
     let mut losses = Vec::new();
@@ -343,55 +291,64 @@ fn another_runs_state_and_a_damaged_one_are_refused() {
 
 #[test]
 fn hyperparameters_out_of_range_are_named() {
-    let world = world();
-    let check = |config: FineTuneConfig, key: &str| {
-        let error = world
-            .fine_tune(&config, Path::new("unused"), |_, _| {})
-            .unwrap_err();
-        assert!(error.to_string().contains(key), "{error}");
+    let named = |checked: Result<(), Error>, name: &str| match checked {
+        Err(Error::Config { key, .. }) => assert_eq!(key, name),
+        other => panic!("{name} is out of range: {other:?}"),
     };
-    check(
-        FineTuneConfig {
-            steps: 0,
-            ..short()
-        },
-        "steps",
-    );
-    check(
-        FineTuneConfig {
-            micro_batch: 0,
-            ..short()
-        },
-        "micro_batch",
-    );
-    check(
-        FineTuneConfig {
-            batch: 0,
-            ..short()
-        },
-        "batch",
-    );
-    check(
-        FineTuneConfig {
-            learning_rate: f64::NAN,
-            ..short()
-        },
-        "learning_rate",
-    );
-    check(
-        FineTuneConfig {
-            warmup: 1.0,
-            ..short()
-        },
-        "warmup",
-    );
-    check(
-        FineTuneConfig {
-            label_smoothing: -0.1,
-            ..short()
-        },
-        "label_smoothing",
-    );
+    macro_rules! refuses {
+        ($config:ident { $($key:ident: $($value:expr),+;)+ }) => {{
+            $config::default().check().unwrap();
+            $($(
+                let config = $config { $key: $value, ..Default::default() };
+                named(config.check(), stringify!($key));
+            )+)+
+        }};
+    }
+    refuses!(FineTuneConfig {
+        steps: 0;
+        batch: 0;
+        micro_batch: 0;
+        save_every: 0;
+        learning_rate: 0.0, -1e-3, f64::NAN, f64::INFINITY;
+        clip_norm: 0.0, f64::NAN;
+        warmup: 1.0, -0.1, f64::NAN;
+        weight_decay: 1.0, -0.1;
+        label_smoothing: 1.0, -0.1;
+    });
+    refuses!(PretrainConfig {
+        steps: 0;
+        batch: 0, 1;
+        album: 0;
+        micro_batch: 0;
+        save_every: 0;
+        learning_rate: 0.0, -1e-3, f64::NAN, f64::INFINITY;
+        clip_norm: 0.0, f64::NAN;
+        warmup: 1.0, -0.1, f64::NAN;
+        weight_decay: 1.0, -0.1;
+    });
+    for min_area in [0.0, 1.1, f32::NAN] {
+        let augment = Augment {
+            min_area,
+            mirror: false,
+        };
+        let fine_tune = FineTuneConfig {
+            augment,
+            ..Default::default()
+        };
+        named(fine_tune.check(), "min_area");
+        let pretrain = PretrainConfig {
+            augment,
+            ..Default::default()
+        };
+        named(pretrain.check(), "min_area");
+    }
+    // And training asks first.
+    let config = FineTuneConfig {
+        steps: 0,
+        ..short()
+    };
+    let started = world().fine_tune(&config, Path::new("unused"), |_, _| {});
+    named(started.map(|_| ()), "steps");
 }
 
 #[test]
@@ -413,14 +370,21 @@ fn a_learning_rate_that_diverges_is_an_error() {
 fn pretraining_learns_every_tensor_and_repeats_exactly() {
     let world = world();
     let directory = tempfile::tempdir().unwrap();
+    // Without decay, which alone would change every matrix.
     let config = PretrainConfig {
         steps: 40,
         batch: 8,
         learning_rate: 3e-3,
+        weight_decay: 0.0,
         save_every: 15,
         ..Default::default()
     };
-    let (tensors, losses) = world.pretrain(&config, &directory.path().join("a"));
+    let run = |name| {
+        world
+            .pretrain(&config, &directory.path().join(name))
+            .unwrap()
+    };
+    let (tensors, losses) = run("a");
     assert!(
         losses[39] < 0.7 * losses[0],
         "{} then {}",
@@ -432,6 +396,36 @@ fn pretraining_learns_every_tensor_and_repeats_exactly() {
     for ((name, now), (_, then)) in bits(&tensors).iter().zip(bits(&first)) {
         assert_ne!(*now, then, "{name} did not learn");
     }
-    let (again, _) = world.pretrain(&config, &directory.path().join("b"));
+    let (again, _) = run("b");
     assert_eq!(bits(&again), bits(&tensors));
+}
+
+#[test]
+fn pretraining_is_continued_only_with_its_own_pixels_and_tokens() {
+    let mut world = world();
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    let config = PretrainConfig {
+        steps: 2,
+        batch: 4,
+        ..Default::default()
+    };
+    world.pretrain(&config, &state).unwrap();
+    // The same images in the same cache, seen in another light.
+    tiny::write_files(directory.path(), tiny::WORDS, [0.5, 0.4, 0.2]);
+    let darker = Preprocessor::load(directory.path()).unwrap();
+    let preprocessor = std::mem::replace(&mut world.preprocessor, darker);
+    let error = world.pretrain(&config, &state).unwrap_err();
+    assert!(matches!(error, Error::ForeignState { .. }), "{error}");
+    world.preprocessor = preprocessor;
+    // The same captions in other ids.
+    let swapped = ["a", "green", "red", "blue", "image", "?"];
+    tiny::write_files(directory.path(), swapped, MEAN);
+    let other = Tokenizer::load(directory.path()).unwrap();
+    let tokenizer = std::mem::replace(&mut world.tokenizer, other);
+    let error = world.pretrain(&config, &state).unwrap_err();
+    assert!(matches!(error, Error::ForeignState { .. }), "{error}");
+    world.tokenizer = tokenizer;
+    let (_, more) = world.pretrain(&config, &state).unwrap();
+    assert_eq!(more, [0.0; 0], "the run was finished");
 }

@@ -4,13 +4,14 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, RecordBatch};
 use image::{ImageFormat, Rgb, RgbImage};
 use paint_data::{
     Dataset, Error, Features, Hub, PixelTransform, Result, Row, SplitName, Target, Task,
     TaskSource, write_parquet,
 };
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 
 /// A 3 × 2 image that says which it is.
@@ -34,13 +35,38 @@ pub(crate) fn names(n: usize) -> Vec<String> {
 
 /// `n` rows whose row `i` has label `i % n_classes` and an image that says `i % 256`.
 pub(crate) fn write_split(path: &Path, n: usize, n_classes: usize) {
+    write_named(path, n, n_classes, |i| format!("{i}.png"));
+}
+
+/// [`write_split`] with these file names.
+pub(crate) fn write_named(path: &Path, n: usize, n_classes: usize, name: impl Fn(usize) -> String) {
     let row = |i: usize| Row {
         image: png(i as u8),
-        file_name: Some(format!("{i}.png")),
+        file_name: Some(name(i)),
         target: Target::Label((i % n_classes) as u32),
     };
     let written = write_parquet(path, Features::Labelled(names(n_classes)), (0..n).map(row));
     assert_eq!(written.unwrap(), n);
+}
+
+/// The file names in the column `image`, read with no code of this crate.
+pub(crate) fn file_names(path: &Path) -> Vec<String> {
+    let file = std::fs::File::open(path).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let mut names = Vec::new();
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        let image = batch.column_by_name("image").unwrap().as_struct();
+        let paths = image.column_by_name("path").unwrap().as_string::<i32>();
+        names.extend(paths.iter().map(|path| path.unwrap().to_owned()));
+    }
+    names
+}
+
+/// The row in a [`place`](Dataset::place) of a Parquet file.
+pub(crate) fn row_in_file(place: &str) -> usize {
+    let (_, row) = place.split_once("row ").unwrap();
+    row.split(',').next().unwrap().parse().unwrap()
 }
 
 /// A task on local Parquet with one class-name template.

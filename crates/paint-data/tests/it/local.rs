@@ -68,10 +68,22 @@ fn a_folder_with_one_sub_folder_per_class() {
     );
     let unknown = load(dir.path(), "folder = \"photos\"\nclass_names = [\"cat\"]").unwrap();
     check_error(open(&unknown, SplitName::Test), &["dog", "class_names"]);
-    // Changing a file changes the key.
-    put(&dir.path().join("photos/cat/00.jpg"), 99);
-    let changed = open(&task, SplitName::Train).unwrap().subset(15, 0);
-    assert_eq!(changed.len(), 15);
+    // The bytes of the files are the key: not where they lie or when they were written.
+    let key = |task| {
+        open(task, SplitName::Test)
+            .unwrap()
+            .content_key()
+            .to_owned()
+    };
+    std::fs::rename(dir.path().join("photos"), dir.path().join("moved")).unwrap();
+    let moved = load(dir.path(), "folder = \"moved\"").unwrap();
+    assert_eq!(key(&moved), test.content_key());
+    let changed = dir.path().join("moved/cat/00.jpg");
+    let modified = changed.metadata().unwrap().modified().unwrap();
+    put(&changed, 99);
+    let file = std::fs::File::options().write(true).open(&changed).unwrap();
+    file.set_modified(modified).unwrap();
+    assert_ne!(key(&moved), test.content_key());
 }
 
 #[test]
@@ -104,6 +116,69 @@ fn split_folders() {
         open(&missing, SplitName::Train),
         &["cannot list", "nothing"],
     );
+}
+
+#[test]
+fn sub_folders_named_as_splits_may_be_classes() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..30 {
+        let class = ["train", "cat", "dog"][i % 3];
+        put(&dir.path().join(format!("photos/{class}/{i}.png")), i as u8);
+    }
+    let open = |manifest: &str| open(&load(dir.path(), manifest).unwrap(), SplitName::Train);
+    check_error(
+        open("folder = \"photos\""),
+        &["photos", "as splits (train)", "(cat, dog)", "class_names"],
+    );
+    let some = "folder = \"photos\"\nclass_names = [\"cat\", \"dog\"]";
+    check_error(open(some), &["as splits (train)"]);
+    let named = "folder = \"photos\"\nclass_names = [\"train\", \"dog\", \"cat\"]";
+    assert_eq!(open(named).unwrap().class_names()[0], "train");
+    let values = "class_names = [\"a cat\", \"a dog\", \"a train\"]\n\
+                  label_values = [\"cat\", \"dog\", \"train\"]";
+    let dataset = open(&format!("folder = \"photos\"\n{values}")).unwrap();
+    assert_eq!(dataset.class_names()[2], "a train");
+    assert_eq!(dataset.len(), 22);
+    // Only folders count, and hidden ones do not.
+    for i in 0..4 {
+        put(&dir.path().join(format!("split/train/cat/{i}.png")), i);
+    }
+    put(&dir.path().join("split/.git/x"), 0);
+    std::fs::write(dir.path().join("split/README"), "x").unwrap();
+    let dataset = open("folder = \"split\"").unwrap();
+    assert_eq!(dataset.class_names(), ["cat"]);
+}
+
+#[test]
+fn groups_by_file_and_by_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut csv = "path,label\n".to_owned();
+    for i in 0..200 {
+        let (class, track) = (["a_cat", "a_dog"][i % 2], i / 10);
+        let file = format!("{class}/{track}/{track}_{i}.png");
+        put(&dir.path().join("photos").join(&file), i as u8);
+        csv += &format!("photos/{file},{class}\n");
+    }
+    std::fs::write(dir.path().join("list.csv"), csv).unwrap();
+    for source in ["folder = \"photos\"", "csv = \"list.csv\""] {
+        for separator in ["_", "/"] {
+            let manifest = format!("{source}\ngroup_by_path = \"{separator}\"");
+            let task = load(dir.path(), &manifest).unwrap();
+            let splits = [SplitName::Train, SplitName::Validation, SplitName::Test]
+                .map(|split| open(&task, split).unwrap());
+            // 40 tracks of five.
+            assert_eq!(splits.each_ref().map(Dataset::len), [140, 20, 40]);
+            let mut folders = std::collections::BTreeSet::new();
+            for split in &splits {
+                let here: std::collections::BTreeSet<String> = (0..split.len())
+                    .map(|row| split.place(row).rsplit_once('/').unwrap().0.to_owned())
+                    .collect();
+                assert_eq!(here.len() * 5, split.len());
+                folders.extend(here);
+            }
+            assert_eq!(folders.len(), 40);
+        }
+    }
 }
 
 #[test]
@@ -210,8 +285,19 @@ fn bad_manifests_say_what_to_do() {
             &["part.train"],
         );
     }
-    let folder = format!("name = \"t\"\nfolder = \"x\"\n{TEMPLATES}[files]\ntrain = \"y\"");
-    check(&folder, &["[files] is only for"]);
+    let folder = format!("name = \"t\"\nfolder = \"x\"\n{TEMPLATES}");
+    check(
+        &format!("{folder}[files]\ntrain = \"y\""),
+        &["[files] is only for"],
+    );
+    check(
+        &format!("{folder}[columns]\nlabel = \"y\""),
+        &["[columns]", "a folder has none"],
+    );
+    check(
+        &format!("{good}config = \"c\"\n[files]\ntrain = \"y\""),
+        &["config is not looked at", "remove config"],
+    );
     check_error(
         Task::load(Path::new("/nonexistent/t.toml")),
         &["/nonexistent/t.toml"],

@@ -143,6 +143,9 @@ fn a_damaged_cache_is_built_again() {
         sound[..sound.len() / 2].to_vec(),
         sound[1..].to_vec(),
         flip(0),
+        // The first and the last pixel.
+        flip(8),
+        flip(8 + 20 * 6 - 1),
         flip(sound.len() - 1),
         flip(sound.len() - 40),
         flip(sound.len() - 60),
@@ -158,6 +161,41 @@ fn a_damaged_cache_is_built_again() {
         table.read(&[19], &mut out).unwrap();
         assert_eq!(out, expected(19));
         assert_eq!(std::fs::read(only_file(&cache)).unwrap(), sound);
+    }
+}
+
+/// A transform whose images together are more than the blocks that are hashed at a time.
+struct Large;
+
+impl PixelTransform for Large {
+    fn key(&self) -> String {
+        "large".to_owned()
+    }
+    fn height(&self) -> usize {
+        300
+    }
+    fn width(&self) -> usize {
+        700
+    }
+    fn apply(&self, image: &RgbImage) -> Vec<u8> {
+        vec![image.get_pixel(0, 0).0[0]; 300 * 700 * 3]
+    }
+}
+
+#[test]
+fn a_damaged_byte_is_found_in_any_block() {
+    let (dir, dataset) = toy(4);
+    let cache = dir.path().join("cache");
+    build(&dataset, &Large, &cache);
+    let path = only_file(&cache);
+    let sound = std::fs::read(&path).unwrap();
+    let n_bytes = 4 * 300 * 700 * 3;
+    for at in [0, (1 << 20) - 1, 1 << 20, n_bytes - 1] {
+        let mut damaged = sound.clone();
+        damaged[8 + at] ^= 0x80;
+        std::fs::write(&path, &damaged).unwrap();
+        build(&dataset, &Large, &cache);
+        assert_eq!(std::fs::read(&path).unwrap(), sound, "{at}");
     }
 }
 

@@ -1,9 +1,12 @@
 //! Real datasets in Hub layout, where they are at hand.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use paint_data::{Dataset, Hub, PixelTable, PixelTransform, SkipPolicy, SplitName, Suite, Task};
+
+use crate::fixture::{file_names, row_in_file};
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -64,7 +67,8 @@ fn real_datasets_have_their_documented_sizes() {
     let Some(hub) = mirror() else { return };
     let sizes = [
         ("cifar10", 45_000, 5_000, 10_000),
-        ("gtsrb", 6_408, 712, 1_760),
+        // A tenth of 7,120, and the rest of a track of ten frames.
+        ("gtsrb", 6_400, 720, 1_760),
         ("mnist", 7_200, 800, 2_000),
     ];
     for (name, train, validation, test) in sizes {
@@ -73,6 +77,46 @@ fn real_datasets_have_their_documented_sizes() {
         assert_eq!(open(SplitName::Train).len(), train, "{name}");
         assert_eq!(open(SplitName::Validation).len(), validation, "{name}");
         assert_eq!(open(SplitName::Test).len(), test, "{name}");
+    }
+}
+
+#[test]
+fn tracks_of_traffic_signs_are_not_divided() {
+    let Some(hub) = mirror() else { return };
+    let task = |train: std::ops::Range<f64>| {
+        let mut task = manifest("gtsrb");
+        task.part.train = Some(train);
+        task
+    };
+    let open = |task: &Task, split| Dataset::open(task, split, &hub, 0).unwrap();
+    let (first, second) = (task(0.0..0.5), task(0.5..1.0));
+    let splits = [
+        open(&first, SplitName::Train),
+        open(&second, SplitName::Train),
+        open(&first, SplitName::Validation),
+    ];
+    // Each of the 712 tracks has ten frames here.
+    assert_eq!(splits.each_ref().map(Dataset::len), [3_200, 3_200, 720]);
+    assert_eq!(
+        open(&second, SplitName::Validation).content_key(),
+        splits[2].content_key()
+    );
+    let path = "datasets/tanganke/gtsrb/data/train-00000-of-00001.parquet";
+    let Hub::Directory(root) = &hub else { return };
+    let names = file_names(&root.join(path));
+    let tracks = splits.each_ref().map(|split| {
+        let rows = (0..split.len()).map(|row| row_in_file(&split.place(row)));
+        let track = |row: usize| names[row].rsplit_once('_').unwrap().0;
+        rows.map(track).collect::<BTreeSet<&str>>()
+    });
+    assert_eq!(tracks.each_ref().map(BTreeSet::len), [320, 320, 72]);
+    let all: BTreeSet<&str> = tracks.iter().flatten().copied().collect();
+    assert_eq!(all.len(), 712);
+    // Half of the tracks of a class, give or take one or two: classes have four tracks and more.
+    for class_idx in 0..43 {
+        let n = |split: &Dataset| split.labels().iter().filter(|&&l| l == class_idx).count();
+        let (a, b) = (n(&splits[0]), n(&splits[1]));
+        assert!(a.abs_diff(b) <= 20, "class {class_idx}: {a} {b}");
     }
 }
 

@@ -1,0 +1,246 @@
+//! What a run found, as records and as the report's numbers.
+
+use anyhow::{Context, Result};
+use paint_data::SplitName;
+use paint_eval::{Difference, Paired, Predictions, Proportion, mean_difference, mean_proportion};
+use paint_mix::Rule;
+use paint_report::{
+    Alpha, AlphaChoice, Curve, CurvePoint, Estimate, Kind, Record, Role, Rq1Findings, Rq1Row,
+    SkippedImages, Split, Verdict,
+};
+
+use crate::patching::{Patched, Prepared};
+use crate::question::Plan;
+use crate::run_dir::RunDir;
+
+/// Writes every measured fact of one patching task.
+pub(crate) fn record(
+    run: &mut RunDir,
+    plan: &Plan,
+    task: &str,
+    supported: &[Prepared],
+    patched: &Patched,
+) -> Result<()> {
+    let names: Vec<(&str, Role)> = std::iter::once((task, Role::Patching))
+        .chain(supported.iter().map(|s| (s.name.as_str(), Role::Supported)))
+        .collect();
+    let fact = |kind| {
+        Record::new(plan.question, kind)
+            .model(&plan.model)
+            .task(task)
+            .seed(plan.seed)
+    };
+    let mut facts = Vec::new();
+    let mut accuracies = |split, alpha: f64, all: &[Predictions]| -> Result<()> {
+        for ((name, role), predictions) in names.iter().zip(all) {
+            let value = estimate(predictions.accuracy())?;
+            facts.push(
+                fact(Kind::Accuracy)
+                    .on(name, *role, split)
+                    .alpha(alpha)
+                    .estimate(&value),
+            );
+        }
+        Ok(())
+    };
+    for (alpha, all) in &patched.validation {
+        accuracies(Split::Validation, *alpha, all)?;
+    }
+    accuracies(Split::Test, 0.0, &patched.zero_shot)?;
+    accuracies(Split::Test, 1.0, std::slice::from_ref(&patched.fine_tuned))?;
+    accuracies(Split::Test, patched.choice.alpha, &patched.chosen)?;
+    for (i, (name, role)) in names.iter().enumerate() {
+        let value = task_change(patched, i, plan.seed)?;
+        let alpha = patched.choice.alpha;
+        facts.push(
+            fact(Kind::Difference)
+                .on(name, *role, Split::Test)
+                .alpha(alpha)
+                .estimate(&value),
+        );
+    }
+    let choice = fact(Kind::Choice)
+        .value(patched.choice.alpha)
+        .note(&patched.choice.reason);
+    facts.push(choice);
+    facts.iter().try_for_each(|fact| run.record(fact))
+}
+
+/// The report's numbers.
+pub(crate) fn findings(
+    results: &[(Prepared, Patched)],
+    supported: &[Prepared],
+    plan: &Plan,
+    skipped: Vec<SkippedImages>,
+) -> Result<Rq1Findings> {
+    let rows: Vec<Rq1Row> = results
+        .iter()
+        .map(|(task, patched)| row(task, supported, patched, plan.seed))
+        .collect::<Result<_>>()?;
+    let validation_curves = results
+        .iter()
+        .map(|(task, patched)| curve(task, patched))
+        .collect::<Result<_>>()?;
+    let n = |task: &Prepared| {
+        Ok((
+            task.name.clone(),
+            task.table(SplitName::Validation)?.len() as u64,
+        ))
+    };
+    let tasks = results.iter().map(|(task, _)| task).chain(supported);
+    let mut mean = Rq1Row::mean_of(&rows)?;
+    let gains: Vec<Paired> = results
+        .iter()
+        .map(|(_, p)| Ok(Paired::new(&p.zero_shot[0], &p.chosen[0])?))
+        .collect::<Result<_>>()?;
+    mean.gain = change(mean_difference(&gains, plan.seed)?)?;
+    for (i, (_, mean_change)) in mean.supported_change.iter_mut().enumerate() {
+        *mean_change = change(shared_change(results, i + 1)?.difference(plan.seed))?;
+    }
+    Ok(Rq1Findings {
+        rows,
+        mean,
+        supported: match supported {
+            [one] => one.name.clone(),
+            several => format!("mean of {} supported tasks", several.len()),
+        },
+        validation_curves,
+        test_curves: Vec::new(),
+        choice: AlphaChoice {
+            rule: match plan.rule {
+                Rule::BestMean => "highest mean of patching and supported accuracy".to_owned(),
+                Rule::BestPatch { max_drop } => format!(
+                    "highest patching accuracy among those that cost at most {} point(s) on the \
+                     supported tasks, on average",
+                    100.0 * max_drop
+                ),
+            },
+            grid: plan
+                .grid
+                .iter()
+                .map(|&alpha| Alpha::new(alpha))
+                .collect::<Result<_, _>>()?,
+            validation: tasks.map(n).collect::<Result<_>>()?,
+        },
+        skipped,
+    })
+}
+
+/// The verdict on question 1, computed from the numbers alone.
+pub(crate) fn verdict(
+    findings: &Rq1Findings,
+    results: &[(Prepared, Patched)],
+    n_supported: usize,
+    seed: u64,
+) -> Result<Verdict> {
+    let (_, any) = results.first().context("there is no patching task")?;
+    let zero_shot: Vec<Proportion> = any.zero_shot[1..]
+        .iter()
+        .map(Predictions::accuracy)
+        .collect();
+    Ok(Verdict::rq1(
+        &findings.mean.gain,
+        &supported_change_mean(results, n_supported, seed)?,
+        &estimate(mean_proportion(&zero_shot)?)?,
+    ))
+}
+
+fn row(task: &Prepared, supported: &[Prepared], patched: &Patched, seed: u64) -> Result<Rq1Row> {
+    let difference = |i: usize| task_change(patched, i, seed);
+    let supported_change = supported
+        .iter()
+        .enumerate()
+        .map(|(i, s)| Ok((s.name.clone(), difference(i + 1)?)))
+        .collect::<Result<_>>()?;
+    let alpha = patched.choice.alpha;
+    Ok(Rq1Row {
+        task: task.name.clone(),
+        zero_shot: estimate(patched.zero_shot[0].accuracy())?,
+        fine_tuned: estimate(patched.fine_tuned.accuracy())?,
+        alpha: Some(Alpha::new(alpha)?),
+        patched: estimate(patched.chosen[0].accuracy())?,
+        gain: difference(0)?,
+        supported_change,
+        note: (alpha == 0.0).then(|| patched.choice.reason.clone()),
+    })
+}
+
+fn curve(task: &Prepared, patched: &Patched) -> Result<Curve> {
+    let points = patched.validation.iter().map(|(alpha, on)| {
+        let supported: Vec<Proportion> = on[1..].iter().map(Predictions::accuracy).collect();
+        Ok(CurvePoint {
+            alpha: Alpha::new(*alpha)?,
+            supported: estimate(mean_proportion(&supported)?)?,
+            patching: estimate(on[0].accuracy())?,
+        })
+    });
+    Ok(Curve {
+        task: task.name.clone(),
+        points: points.collect::<Result<_>>()?,
+        chosen: Some(Alpha::new(patched.choice.alpha)?),
+    })
+}
+
+/// The changes of all patched models on the same images of one supported task.
+fn shared_change(results: &[(Prepared, Patched)], i: usize) -> Result<Paired> {
+    let pairs: Vec<(&Predictions, &Predictions)> = results
+        .iter()
+        .map(|(_, p)| (&p.zero_shot[i], &p.chosen[i]))
+        .collect();
+    Ok(Paired::shared(&pairs)?)
+}
+
+fn supported_change_mean(
+    results: &[(Prepared, Patched)],
+    n_supported: usize,
+    seed: u64,
+) -> Result<Estimate> {
+    let tasks: Vec<Paired> = (1..=n_supported)
+        .map(|i| shared_change(results, i))
+        .collect::<Result<_>>()?;
+    change(mean_difference(&tasks, seed)?)
+}
+
+/// Notes the images of a task that did not decode.
+pub(crate) fn note_skipped(task: &Prepared, all: &mut Vec<SkippedImages>) {
+    for (split, table) in &task.tables {
+        if !table.skipped().is_empty() {
+            all.push(SkippedImages {
+                task: task.name.clone(),
+                split: report_split(*split),
+                n_skipped: table.skipped().len() as u64,
+                n_images: (table.skipped().len() + table.len()) as u64,
+                reasons: table
+                    .skipped()
+                    .iter()
+                    .take(3)
+                    .map(|s| s.reason.clone())
+                    .collect(),
+            });
+        }
+    }
+}
+
+fn report_split(split: SplitName) -> Split {
+    match split {
+        SplitName::Train => Split::Train,
+        SplitName::Validation => Split::Validation,
+        SplitName::Test => Split::Test,
+    }
+}
+
+fn estimate(p: Proportion) -> Result<Estimate> {
+    Ok(Estimate::new(p.value, p.low, p.high, p.n)?)
+}
+
+fn change(d: Difference) -> Result<Estimate> {
+    Ok(Estimate::new(d.value, d.low, d.high, d.n)?)
+}
+
+/// Patched minus zero-shot on evaluated task `i`; with alpha = 0 they are one model.
+fn task_change(patched: &Patched, i: usize, seed: u64) -> Result<Estimate> {
+    if patched.choice.alpha == 0.0 {
+        return change(Difference::unchanged(patched.zero_shot[i].len() as u64));
+    }
+    change(Paired::new(&patched.zero_shot[i], &patched.chosen[i])?.difference(seed))
+}

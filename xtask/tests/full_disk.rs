@@ -1,0 +1,196 @@
+//! On a full disk a command says so in one line and leaves only whole files; with room again,
+//! the same command ends as it would have.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod tiny;
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+use tiny::{Question, assert_same_run, files};
+
+/// A file system in memory, as large as `new` is told; gone when dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// Nothing where this is not permitted, which a line on standard error tells: it takes root.
+    fn new(megabytes: u32) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount")
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={megabytes}m"),
+                "paint-test",
+            ])
+            .arg(directory.path())
+            .output();
+        match mount {
+            Ok(output) if output.status.success() => Some(Self(directory)),
+            _ => {
+                // Not with eprintln!, which a passing test is not heard with.
+                let mut stderr = std::io::stderr();
+                writeln!(
+                    stderr,
+                    "SKIPPED: a small file system cannot be mounted here"
+                )
+                .unwrap();
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Fills the disk but for `free` bytes.
+    fn leave(&self, free: u64) {
+        let path = self.path().join("filler");
+        let mut file = File::create(path).unwrap();
+        let zeros = [0; 4096];
+        let mut length: u64 = 0;
+        loop {
+            match file.write(&zeros) {
+                Ok(n) => length += n as u64,
+                Err(e) if e.kind() == ErrorKind::StorageFull => break,
+                Err(e) => panic!("{e}"),
+            }
+        }
+        file.set_len(length.saturating_sub(free)).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.path())
+            .status();
+    }
+}
+
+/// Checks how a command failed; returns the one line that tells why.
+fn told(disk: &SmallDisk, output: &Output) -> String {
+    let message = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(!output.status.success(), "it did not fail: {message}");
+    assert!(output.stdout.is_empty(), "it printed an answer");
+    let errors: Vec<&str> = message.lines().filter(|l| l.contains("error")).collect();
+    assert_eq!(errors.len(), 1, "{message}");
+    assert_eq!(message.lines().last(), Some(errors[0]), "{message}");
+    for part in [disk.path().to_str().unwrap(), "No space left on device"] {
+        assert!(errors[0].contains(part), "{part:?} is not in {message}");
+    }
+    errors[0].to_owned()
+}
+
+/// Files being written, of which none may be left where space is short.
+fn litter(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.starts_with('.') || name.ends_with(".part") {
+            found.push(path);
+        } else if path.is_dir() {
+            found.extend(litter(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn question_1_runs_out_of_space_again_and_again_and_ends_as_it_would_have() {
+    let Some(disk) = SmallDisk::new(8) else {
+        return;
+    };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let question = Question::write(elsewhere.path(), &disk.path().join("runs"));
+    let alone = elsewhere.path().join("alone");
+    assert!(question.ask(&alone).output().unwrap().status.success());
+    let whole = files(&alone);
+    // The caches of the run elsewhere are made anew.
+    fs::remove_dir_all(question.runs.join("cache")).unwrap();
+
+    let out = disk.path().join("run");
+    let mut reasons = Vec::new();
+    let output = loop {
+        let free = reasons.len() as u64 * (96 << 10);
+        disk.leave(free);
+        let output = question.ask(&out).output().unwrap();
+        if output.status.success() {
+            break output;
+        }
+        reasons.push(told(&disk, &output));
+        assert_eq!(litter(disk.path()), [PathBuf::new(); 0], "{reasons:#?}");
+        for (name, bytes) in files(&out) {
+            if name == Path::new("records.jsonl") {
+                assert!(whole[&name].starts_with(&bytes), "other records");
+                assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "half a record");
+            } else {
+                assert!(whole[&name] == bytes, "{} is not whole", name.display());
+            }
+        }
+        assert!(reasons.len() < 60, "{reasons:#?}");
+    };
+    assert!(!output.stdout.is_empty());
+    assert_same_run(&out, &alone);
+    // It did run out of space at several places.
+    for part in [
+        "/cache",
+        "run.toml",
+        "state.safetensors",
+        "model.safetensors",
+    ] {
+        let hit = reasons.iter().any(|reason| reason.contains(part));
+        assert!(hit, "never at {part}: {reasons:#?}");
+    }
+}
+
+#[test]
+fn neither_the_model_nor_the_world_is_left_half_written() {
+    let Some(disk) = SmallDisk::new(1) else {
+        return;
+    };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let question = Question::write(elsewhere.path(), &elsewhere.path().join("runs"));
+    let patch = |model: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args([
+            "patch",
+            "--task",
+            "digits",
+            "--support",
+            "shapes",
+            "--model",
+            model,
+        ]);
+        command.env("PAINT_RUNS", disk.path()).output().unwrap()
+    };
+    let message = told(&disk, &patch("world-xs"));
+    assert!(message.contains("model.safetensors"), "{message}");
+    assert!(
+        !disk
+            .path()
+            .join("models/world-xs/model.safetensors")
+            .exists()
+    );
+    assert_eq!(litter(disk.path()), [PathBuf::new(); 0]);
+
+    let message = told(&disk, &patch(question.model.to_str().unwrap()));
+    assert!(
+        message.contains("train-00000-of-00001.parquet"),
+        "{message}"
+    );
+    let written = files(disk.path());
+    let data = written
+        .keys()
+        .filter(|name| name.extension() == Some("parquet".as_ref()));
+    assert_eq!(data.count(), 0, "{:?}", written.keys());
+    assert_eq!(litter(disk.path()), [PathBuf::new(); 0]);
+}
