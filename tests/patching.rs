@@ -125,7 +125,7 @@ fn images(name: &str, root: &Path, preprocessor: &Preprocessor) -> Images {
     let task = known.into_iter().find(|task| task.name == name).unwrap();
     let hub = Hub::Directory(root.to_owned());
     let table = |split| {
-        let dataset = Dataset::open(&task, split, &hub, 0).unwrap();
+        let dataset = Dataset::open(&task, split, &hub).unwrap();
         let (transform, cache) = (Transform(preprocessor), root.join("cache"));
         PixelTable::build(&dataset, &transform, &cache, SkipPolicy::default(), &|_| {}).unwrap()
     };

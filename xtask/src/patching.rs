@@ -50,7 +50,7 @@ impl Prepared {
         let mut tables = BTreeMap::new();
         let mut class_names = Vec::new();
         for &split in splits {
-            let mut dataset = Dataset::open(task, split, source.hub, source.seed)?;
+            let mut dataset = Dataset::open(task, split, source.hub)?;
             if let Some(limit) = source.limit {
                 dataset = dataset.subset(limit.min(dataset.len()), source.seed);
             }

@@ -222,7 +222,7 @@ fn open_corpus(
             if let Some(part) = part {
                 task.part.train = Some(parse_part(part)?);
             }
-            let images = Dataset::open(&task, SplitName::Train, hub, 0)?;
+            let images = Dataset::open(&task, SplitName::Train, hub)?;
             let mut rng = Rng::derive(0, &[1]);
             let names = images.class_names().to_vec();
             CaptionDataset::new(images, |label| {

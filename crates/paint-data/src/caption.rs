@@ -31,7 +31,7 @@ impl CaptionDataset {
                 .collect();
             return Ok(Self { images, captions });
         }
-        let images = Dataset::open(task, split, hub, seed)?;
+        let images = Dataset::open(task, split, hub)?;
         let mut rng = Rng::derive(seed, &[CAPTION_STREAM]);
         let names = images.class_names().to_vec();
         Self::new(images, |label| {

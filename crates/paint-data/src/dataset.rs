@@ -55,13 +55,13 @@ impl Dataset {
     /// [`group_by_path`](crate::Part::group_by_path) each cut moves forward to the end of a group.
     ///
     /// The cuts depend on nothing but the labels and groups: which images the files hold, in
-    /// their order, and which of them share a class. `_seed` has no effect.
+    /// their order, and which of them share a class.
     ///
     /// # Errors
     /// If files are missing or damaged, the split does not exist or is empty, labels do not
     /// match the class names, the splits' files name their classes differently, a column is
     /// missing, or images have no file names to be grouped by.
-    pub fn open(task: &Task, split: SplitName, hub: &Hub, _seed: u64) -> Result<Self> {
+    pub fn open(task: &Task, split: SplitName, hub: &Hub) -> Result<Self> {
         let column = task.columns.label.as_deref().unwrap_or("label");
         if task.columns.caption.is_some() && task.templates.is_empty() {
             let message = "has captions, not labels; open it as a CaptionDataset".to_owned();

@@ -27,7 +27,7 @@
 //! let manifest = "name = 'pets'\nhub = 'me/pets'\ntemplates = ['a photo of a {}.']";
 //! let task = Task::parse(manifest, "pets.toml")?;
 //! let hub = Hub::Directory(dir.path().to_owned());
-//! let validation = Dataset::open(&task, SplitName::Validation, &hub, 0)?;
+//! let validation = Dataset::open(&task, SplitName::Validation, &hub)?;
 //! assert_eq!((validation.len(), validation.class_names()[1].as_str()), (4, "dog"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -140,7 +140,7 @@ fn table(dir: &Path, preprocessor: &Preprocessor) -> PixelTable {
     .unwrap();
     task.files.test = Some("test.parquet".to_owned());
     let hub = Hub::Directory(dir.to_owned());
-    let dataset = Dataset::open(&task, SplitName::Test, &hub, 0).unwrap();
+    let dataset = Dataset::open(&task, SplitName::Test, &hub).unwrap();
     let transform = Fit(preprocessor);
     PixelTable::build(
         &dataset,

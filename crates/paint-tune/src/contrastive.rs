@@ -219,7 +219,12 @@ mod tests {
 
     impl Fixture {
         /// What training does, with parts of `micro_batch` on `n_lanes` lanes.
-        fn in_parts(&self, micro_batch: usize, n_lanes: usize) -> (f64, Gradients) {
+        fn in_parts(
+            &self,
+            micro_batch: usize,
+            n_lanes: usize,
+            seen: Option<&[u32]>,
+        ) -> (f64, Gradients) {
             let optimizer = Optimizer::new(&self.tensors, 0.0, 1.0).unwrap();
             let variables = optimizer
                 .parameters
@@ -236,14 +241,18 @@ mod tests {
             let batch = Batch {
                 pixels: self.pixels.clone(),
                 captions: CAPTIONS.to_vec(),
-                seen: None,
+                seen: seen.map(<[u32]>::to_vec),
             };
             towers.step(&clip, &batch, &optimizer, 1).unwrap()
         }
 
         /// The loss of the whole batch in one graph: the formula of the paper with candle's own
         /// operations, in f64 from the towers' features on.
-        fn plain_loss(&self, tensors: &Tensors) -> candle_core::Result<Tensor> {
+        fn plain_loss(
+            &self,
+            tensors: &Tensors,
+            seen: Option<&[u32]>,
+        ) -> candle_core::Result<Tensor> {
             let clip = Clip::from_tensors(&tiny::config(), tensors).unwrap();
             let n = CAPTIONS.len();
             let distinct: Vec<&str> = BTreeMap::from(CAPTIONS.map(|c| (c, ())))
@@ -252,7 +261,11 @@ mod tests {
             let ids = distinct.iter().map(|c| self.tokenizer.encode(c).unwrap());
             let texts = clip.encode_text(&ids.collect::<Vec<_>>()).unwrap();
             let pixels = self.preprocessor.normalize(&self.pixels, n, &Device::Cpu);
-            let images = clip.encode_image(&pixels.unwrap()).unwrap();
+            let images = match seen {
+                None => clip.encode_image(&pixels.unwrap()),
+                Some(seen) => clip.encode_image_patches(&pixels.unwrap(), seen),
+            };
+            let images = images.unwrap();
             let unit = |x: Tensor| {
                 let x = x.to_dtype(DType::F64)?;
                 x.broadcast_div(&x.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?)
@@ -286,6 +299,9 @@ mod tests {
         values.into_iter().fold(0.0, |max, x| max.max(x.abs()))
     }
 
+    /// Whole images, and two of their four patches.
+    const SEEN: [Option<&[u32]>; 2] = [None, Some(&[1, 2])];
+
     #[test]
     fn parts_on_lanes_are_the_whole_batch_in_one_graph() {
         let fixture = fixture();
@@ -294,28 +310,28 @@ mod tests {
             .iter()
             .map(|(name, tensor)| (name, Var::from_tensor(tensor).unwrap()))
             .collect();
-        let tensors = vars
+        let tensors: Tensors = vars
             .iter()
-            .map(|(name, var)| ((*name).clone(), var.as_tensor().clone()));
-        let plain = fixture.plain_loss(&tensors.collect()).unwrap();
-        let expected = plain.backward().unwrap();
-        let plain = plain.to_scalar::<f64>().unwrap();
-        // 8 images and 5 captions: whole, in even and in uneven parts, one by one.
-        for micro_batch in [8, 4, 3, 1] {
-            let (loss, gradients) = fixture.in_parts(micro_batch, 3);
-            assert!(
-                (loss - plain).abs() < 1e-6 * plain,
-                "{loss} against {plain}"
-            );
-            for (name, var) in &vars {
-                let expected = values(expected.get(var).unwrap());
-                let ours = values(&gradients[*name]);
-                let difference = largest(ours.iter().zip(&expected).map(|(a, b)| a - b));
-                let bound = 1e-6 + 2e-5 * largest(expected);
-                assert!(
-                    difference < bound,
-                    "{name} in parts of {micro_batch}: {difference} above {bound}"
-                );
+            .map(|(name, var)| ((*name).clone(), var.as_tensor().clone()))
+            .collect();
+        for seen in SEEN {
+            let plain = fixture.plain_loss(&tensors, seen).unwrap();
+            let expected = plain.backward().unwrap();
+            let plain = plain.to_scalar::<f64>().unwrap();
+            // 8 images and 5 captions: whole, in even and in uneven parts, one by one.
+            for micro_batch in [8, 4, 3, 1] {
+                let (loss, gradients) = fixture.in_parts(micro_batch, 3, seen);
+                assert!((loss - plain).abs() < 1e-6 * plain, "{loss}, not {plain}");
+                for (name, var) in &vars {
+                    let expected = values(expected.get(var).unwrap());
+                    let ours = values(&gradients[*name]);
+                    let difference = largest(ours.iter().zip(&expected).map(|(a, b)| a - b));
+                    let bound = 1e-6 + 2e-5 * largest(expected);
+                    assert!(
+                        difference < bound,
+                        "{name} in parts of {micro_batch}: {difference} above {bound}"
+                    );
+                }
             }
         }
     }
@@ -324,7 +340,7 @@ mod tests {
     fn lanes_do_not_change_a_bit() {
         let fixture = fixture();
         let bits = |n_lanes| {
-            let (loss, gradients) = fixture.in_parts(3, n_lanes);
+            let (loss, gradients) = fixture.in_parts(3, n_lanes, None);
             let bits = |t: &Tensor| values(t).into_iter().map(f32::to_bits).collect();
             let gradients: Vec<Vec<u32>> = gradients.values().map(bits).collect();
             (loss.to_bits(), gradients)
@@ -337,33 +353,44 @@ mod tests {
     #[test]
     fn gradients_are_the_slopes_of_the_loss() {
         let fixture = fixture();
-        let (_, gradients) = fixture.in_parts(3, 2);
-        let h = 1e-2;
-        for (name, tensor) in &fixture.tensors {
-            let gradient = values(&gradients[name]);
-            let slope = |i: usize| {
-                let at = |step: f32| {
-                    let mut moved = values(tensor);
-                    moved[i] += step;
-                    let moved = Tensor::from_vec(moved, tensor.shape(), &Device::Cpu).unwrap();
-                    let mut tensors = fixture.tensors.clone();
-                    tensors.insert(name.clone(), moved);
-                    let loss = fixture.plain_loss(&tensors).unwrap();
-                    loss.to_scalar::<f64>().unwrap()
-                };
-                (at(h) - at(-h)) / (2.0 * f64::from(h))
-            };
-            // The steepest entry and two that no rule has chosen.
-            let steepest = (0..gradient.len())
-                .max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs()))
-                .unwrap();
-            for i in [steepest, gradient.len() / 3, gradient.len() - 1] {
-                let (slope, gradient) = (slope(i), f64::from(gradient[i]));
-                assert!(
-                    (slope - gradient).abs() < 1e-4 + 1e-2 * slope.abs(),
-                    "{name}[{i}]: slope {slope}, gradient {gradient}"
-                );
+        for seen in SEEN {
+            let (_, gradients) = fixture.in_parts(3, 2, seen);
+            for (name, tensor) in &fixture.tensors {
+                check_slopes(&fixture, seen, name, tensor, &values(&gradients[name]));
             }
+        }
+    }
+
+    fn check_slopes(
+        fixture: &Fixture,
+        seen: Option<&[u32]>,
+        name: &str,
+        tensor: &Tensor,
+        gradient: &[f32],
+    ) {
+        let h = 1e-2;
+        let slope = |i: usize| {
+            let at = |step: f32| {
+                let mut moved = values(tensor);
+                moved[i] += step;
+                let moved = Tensor::from_vec(moved, tensor.shape(), &Device::Cpu).unwrap();
+                let mut tensors = fixture.tensors.clone();
+                tensors.insert(name.to_owned(), moved);
+                let loss = fixture.plain_loss(&tensors, seen).unwrap();
+                loss.to_scalar::<f64>().unwrap()
+            };
+            (at(h) - at(-h)) / (2.0 * f64::from(h))
+        };
+        // The steepest entry and two that no rule has chosen.
+        let steepest = (0..gradient.len())
+            .max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs()))
+            .unwrap();
+        for i in [steepest, gradient.len() / 3, gradient.len() - 1] {
+            let (slope, gradient) = (slope(i), f64::from(gradient[i]));
+            assert!(
+                (slope - gradient).abs() < 1e-4 + 1e-2 * slope.abs(),
+                "{name}[{i}]: slope {slope}, gradient {gradient}"
+            );
         }
     }
 }

@@ -80,8 +80,7 @@ fn world() -> World {
     let source = TaskSource::Parquet(path.join("data"));
     let mut task = Task::new("colours", names, vec!["a {} image".to_owned()], source).unwrap();
     task.files.train = Some("train-*.parquet".to_owned());
-    let dataset =
-        Dataset::open(&task, SplitName::Train, &Hub::Directory(path.to_owned()), 0).unwrap();
+    let dataset = Dataset::open(&task, SplitName::Train, &Hub::Directory(path.to_owned())).unwrap();
 
     let config = tiny::config();
     tiny::write_files(path, tiny::WORDS, MEAN);
@@ -325,6 +324,7 @@ fn hyperparameters_out_of_range_are_named() {
         clip_norm: 0.0, f64::NAN;
         warmup: 1.0, -0.1, f64::NAN;
         weight_decay: 1.0, -0.1;
+        patches: 0.0, 1.1, f64::NAN;
     });
     for min_area in [0.0, 1.1, f32::NAN] {
         let augment = Augment {

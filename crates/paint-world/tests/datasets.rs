@@ -70,7 +70,7 @@ fn what_is_written_is_read_back() {
         (SplitName::Validation, 5),
         (SplitName::Test, 7),
     ] {
-        let dataset = Dataset::open(&task, split, &hub, 0).unwrap();
+        let dataset = Dataset::open(&task, split, &hub).unwrap();
         let expected: Vec<u32> = (0..n).map(|i| i % 10).collect();
         assert_eq!(dataset.labels(), expected, "{split}");
         assert_eq!(dataset.class_names(), task.class_names);

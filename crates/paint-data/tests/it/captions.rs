@@ -77,7 +77,7 @@ fn templates_make_captions_of_labels() {
     assert!((15..45).contains(&n_long), "{n_long}");
     assert_eq!(open(0).captions(), captions.captions());
     assert_ne!(open(1).captions(), captions.captions());
-    let images = Dataset::open(&task, SplitName::Test, &nowhere(), 0).unwrap();
+    let images = Dataset::open(&task, SplitName::Test, &nowhere()).unwrap();
     let vague = CaptionDataset::new(images.clone(), |_| "an animal".to_owned()).unwrap();
     assert_eq!(vague.captions(), vec!["an animal"; 60]);
     check_error(

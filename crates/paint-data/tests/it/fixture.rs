@@ -87,7 +87,7 @@ pub(crate) fn nowhere() -> Hub {
 }
 
 pub(crate) fn open(task: &Task, split: SplitName) -> Result<Dataset> {
-    Dataset::open(task, split, &nowhere(), 0)
+    Dataset::open(task, split, &nowhere())
 }
 
 /// Writes a Parquet file with arbitrary columns and `huggingface` metadata.

@@ -338,20 +338,16 @@ fn the_hubs_directory_layout() {
     let hub = Hub::Directory(dir.path().to_owned());
     let task = load(dir.path(), "hub = \"org/name\"").unwrap();
     assert_eq!(
-        Dataset::open(&task, SplitName::Test, &hub, 0)
-            .unwrap()
-            .len(),
+        Dataset::open(&task, SplitName::Test, &hub).unwrap().len(),
         4
     );
     let task = load(dir.path(), "hub = \"org/name\"\nconfig = \"other\"").unwrap();
     assert_eq!(
-        Dataset::open(&task, SplitName::Test, &hub, 0)
-            .unwrap()
-            .len(),
+        Dataset::open(&task, SplitName::Test, &hub).unwrap().len(),
         6
     );
     let task = load(dir.path(), "hub = \"org/name\"\nconfig = \"third\"").unwrap();
-    let result = Dataset::open(&task, SplitName::Test, &hub, 0);
+    let result = Dataset::open(&task, SplitName::Test, &hub);
     check_error(
         result,
         &["third/", "data/test-00000-of-00001.parquet", "config"],

@@ -57,7 +57,7 @@ fn open(endpoint: &str, cache: &std::path::Path, split: SplitName) -> Result<Dat
         endpoint: Some(endpoint.to_owned()),
         cache: cache.to_owned(),
     });
-    Dataset::open(&task, split, &hub, 0)
+    Dataset::open(&task, split, &hub)
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn files_are_fetched_once_and_then_found_in_the_cache() {
     // Without the network the pinned commit is still there, and what was not fetched is not.
     let task = "name = 'toy'\nhub = 'org/name'\ntemplates = ['a {}']";
     let task = Task::parse(&format!("{task}\nrevision = '{COMMIT}'"), "toy.toml").unwrap();
-    let cached = Dataset::open(&task, SplitName::Test, &Hub::Cache(cache), 0).unwrap();
+    let cached = Dataset::open(&task, SplitName::Test, &Hub::Cache(cache)).unwrap();
     assert_eq!(cached.content_key(), dataset.content_key());
 }
 

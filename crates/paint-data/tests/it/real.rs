@@ -73,7 +73,7 @@ fn real_datasets_have_their_documented_sizes() {
     ];
     for (name, train, validation, test) in sizes {
         let task = manifest(name);
-        let open = |split| Dataset::open(&task, split, &hub, 0).unwrap();
+        let open = |split| Dataset::open(&task, split, &hub).unwrap();
         assert_eq!(open(SplitName::Train).len(), train, "{name}");
         assert_eq!(open(SplitName::Validation).len(), validation, "{name}");
         assert_eq!(open(SplitName::Test).len(), test, "{name}");
@@ -88,7 +88,7 @@ fn tracks_of_traffic_signs_are_not_divided() {
         task.part.train = Some(train);
         task
     };
-    let open = |task: &Task, split| Dataset::open(task, split, &hub, 0).unwrap();
+    let open = |task: &Task, split| Dataset::open(task, split, &hub).unwrap();
     let (first, second) = (task(0.0..0.5), task(0.5..1.0));
     let splits = [
         open(&first, SplitName::Train),
@@ -125,7 +125,7 @@ fn real_images_decode() {
     let Some(hub) = mirror() else { return };
     let cache = tempfile::tempdir().unwrap();
     let check = |task: &Task, n: usize, mean: std::ops::Range<f64>| {
-        let dataset = Dataset::open(task, SplitName::Test, &hub, 0)
+        let dataset = Dataset::open(task, SplitName::Test, &hub)
             .unwrap()
             .subset(n, 0);
         let policy = SkipPolicy { max_rate: 0.0 };
