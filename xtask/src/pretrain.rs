@@ -220,7 +220,7 @@ fn open_corpus(
                 task.templates.clone_from(templates);
             }
             if let Some(part) = part {
-                task.part.train = Some(parse_part(part)?);
+                task.set_train_part(part)?;
             }
             let images = Dataset::open(&task, SplitName::Train, hub)?;
             let mut rng = Rng::derive(0, &[1]);
@@ -248,13 +248,6 @@ fn open_corpus(
     )?;
     bar.finish_and_clear();
     Ok((captions, table))
-}
-
-fn parse_part(part: &str) -> Result<std::ops::Range<f64>> {
-    let ends = part
-        .split_once("..")
-        .and_then(|(low, high)| Some(low.trim().parse().ok()?..high.trim().parse().ok()?));
-    ends.with_context(|| format!("part = {part:?}: write a range such as \"0.0..0.5\""))
 }
 
 fn short_hash(text: &str) -> String {

@@ -118,7 +118,14 @@ impl Question<'_> {
         let started = Instant::now();
         let model = Model::load(&find_model(&self.model)?)?;
         let load = |names: &[String]| -> Result<Vec<Task>> {
-            names.iter().map(|name| find_task(name)).collect()
+            let task = |name: &String| {
+                let mut task = find_task(name)?;
+                if let Some(part) = self.suite.train_part.get(name) {
+                    task.set_train_part(part)?;
+                }
+                Ok(task)
+            };
+            names.iter().map(task).collect()
         };
         let (patching, supported) = (load(&self.patching)?, load(&self.suite.supported)?);
         let all: Vec<&Task> = patching.iter().chain(&supported).collect();

@@ -1,6 +1,8 @@
 //! `cargo xtask rq1`: does interpolating improve the patching tasks without hurting the
 //! supported ones? And `cargo xtask patch`, the same for a model and tasks of one's own.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 use paint_data::Suite;
 
@@ -86,6 +88,7 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
         name: "own".to_owned(),
         supported: args.support.clone(),
         patching: vec![args.task.clone()],
+        train_part: BTreeMap::new(),
         model: None,
         fine_tune: None,
     };

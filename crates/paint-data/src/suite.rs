@@ -1,5 +1,6 @@
 //! Suite manifests: which tasks to patch on, which to keep, and the model.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,10 @@ pub struct Suite {
     pub supported: Vec<String>,
     /// Tasks to patch on.
     pub patching: Vec<String>,
+    /// Shares of single patching tasks' training images, such as `gtsrb = "0.5..1.0"`: those
+    /// that the model has not seen.
+    #[serde(default)]
+    pub train_part: BTreeMap<String, String>,
     /// Name or directory of the zero-shot model, if the suite comes with one.
     #[serde(default)]
     pub model: Option<String>,
@@ -60,6 +65,14 @@ impl Suite {
             .find(|(i, task)| all[..*i].contains(task))
         {
             let message = format!("task {task:?} is named twice; a task is patched or supported");
+            return Err(Error::manifest(origin, message));
+        }
+        if let Some(task) = suite
+            .train_part
+            .keys()
+            .find(|task| !suite.patching.contains(task))
+        {
+            let message = format!("train_part: {task:?} is not a patching task");
             return Err(Error::manifest(origin, message));
         }
         Ok(suite)

@@ -232,6 +232,19 @@ impl Task {
         Ok(task)
     }
 
+    /// Uses this share of the training images, written as in a manifest: `"0.5..1.0"`.
+    ///
+    /// # Errors
+    /// If it is not a range within 0..1.
+    pub fn set_train_part(&mut self, part: &str) -> Result<()> {
+        let wrong = || {
+            let message = format!("part {part:?}: write a range such as \"0.0..0.5\"");
+            Error::manifest(&self.name, message)
+        };
+        self.part.train = Some(parse_range(part).ok_or_else(wrong)?);
+        self.check_parts(&self.name)
+    }
+
     /// Checks what a manifest's reader checks, for a task changed in code.
     ///
     /// # Errors
