@@ -58,8 +58,21 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            console.say(format!("error: {error:#}"));
+            console.say(format!("error: {}", in_one_line(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, without those that the line already ends with.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
 }

@@ -79,18 +79,22 @@ impl RunDir {
 
 /// Writes a file as a whole or not at all, with its directory.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    // One name for all attempts: what a killed process leaves, the next one overwrites.
+    let part = path.with_extension("part");
     let write = || -> std::io::Result<()> {
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
-        // One name for all attempts: what a killed process leaves, the next one overwrites.
-        let part = path.with_extension("part");
         let mut file = fs::File::create(&part)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&part, path)?;
         fs::File::open(directory)?.sync_all()
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    write().with_context(|| {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&part);
+        format!("cannot write {}", path.display())
+    })
 }
 
 fn first_difference(found: &str, wanted: &str) -> String {

@@ -1,5 +1,6 @@
 //! Files appear whole or not at all: a temporary sibling, fsync, rename.
 
+use std::io::Write;
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -33,4 +34,16 @@ pub(crate) fn publish(temporary: NamedTempFile, path: &Path) -> Result<()> {
         .persist(path)
         .map_err(|e| Error::io("write", path)(e.error))?;
     Ok(())
+}
+
+/// Writes a file as a whole or not at all, and its directory if that is missing.
+///
+/// # Errors
+/// If it cannot be written; what was there before is still there then.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut temporary = temporary_beside(path)?;
+    temporary
+        .write_all(bytes)
+        .map_err(Error::io("write", path))?;
+    publish(temporary, path)
 }

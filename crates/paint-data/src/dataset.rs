@@ -253,10 +253,11 @@ impl Opener<'_> {
                 _ => rest,
             }
         };
-        match self.task.part.get(split) {
-            part if part == (0.0..1.0) => Ok(dataset),
-            part => Ok(dataset.part(part)),
+        let part = self.task.part.get(split);
+        if part == (0.0..1.0) {
+            return Ok(dataset);
         }
+        Ok(dataset.part(part))
     }
 
     fn has(&self, split: SplitName) -> bool {

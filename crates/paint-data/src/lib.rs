@@ -64,6 +64,7 @@ mod rng;
 
 mod error;
 
+pub use atomic::write_atomically;
 pub use caption::CaptionDataset;
 pub use dataset::Dataset;
 pub use error::{Error, Result};

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
-use crate::publish::{write_bytes, write_text};
+use paint_data::write_atomically;
+
+use crate::error::Result;
 use crate::tokenizer::write_tokenizer;
 
 /// A pretrained model that comes with this crate, f16; how it was made stands in its
@@ -47,13 +48,9 @@ impl Checkpoint {
         if std::fs::read(&weights).is_ok_and(|found| found == self.weights) {
             return Ok(());
         }
-        std::fs::create_dir_all(directory).map_err(|source| Error::Io {
-            path: directory.to_owned(),
-            source,
-        })?;
         write_tokenizer(directory)?;
-        write_text(&directory.join("config.json"), self.config)?;
-        write_text(&directory.join("paint.json"), self.provenance)?;
-        write_bytes(&weights, self.weights)
+        write_atomically(&directory.join("config.json"), self.config.as_bytes())?;
+        write_atomically(&directory.join("paint.json"), self.provenance.as_bytes())?;
+        Ok(write_atomically(&weights, self.weights)?)
     }
 }

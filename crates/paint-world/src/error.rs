@@ -1,7 +1,5 @@
 //! The one error type of this crate.
 
-use std::path::PathBuf;
-
 /// What this crate's functions return.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -29,16 +27,7 @@ pub enum Error {
         message: &'static str,
     },
 
-    /// The operating system refused to write a file.
-    #[error("cannot write {path}: {source}")]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
-
-    /// The dataset could not be written.
+    /// A dataset or another file could not be written.
     #[error(transparent)]
     Data(#[from] paint_data::Error),
 }

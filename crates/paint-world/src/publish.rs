@@ -1,18 +1,17 @@
 //! The world as ordinary datasets on disk, in the Hub's layout.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
-use paint_data::{Features, ParquetWriter, Rng, Row, Target};
+use paint_data::{Features, ParquetWriter, Rng, Row, Target, write_atomically};
 use rayon::prelude::*;
 
 use crate::canvas::SIDE;
 use crate::captions::Corpus;
 use crate::card;
 use crate::domain::{Domain, Split};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::recipe::Recipe;
 use crate::world::{ORGANISATION, Role, find, tasks};
 
@@ -119,10 +118,8 @@ pub fn write_task(
         )?;
     }
     let role = tasks()[task_idx].role;
-    write_text(
-        &directory.join("README.md"),
-        &card::of_task(domain, role, sizes),
-    )?;
+    let card = card::of_task(domain, role, sizes);
+    write_atomically(&directory.join("README.md"), card.as_bytes())?;
     Ok(directory)
 }
 
@@ -145,10 +142,8 @@ pub fn write_captions(
         let item = corpus.get(index);
         (item.image, Target::Caption(item.caption))
     })?;
-    write_text(
-        &directory.join("README.md"),
-        &card::of_captions(n, seed, recipe),
-    )?;
+    let card = card::of_captions(n, seed, recipe);
+    write_atomically(&directory.join("README.md"), card.as_bytes())?;
     Ok(directory)
 }
 
@@ -191,24 +186,4 @@ fn png(image: &RgbImage) -> Vec<u8> {
         .write_image(image, SIDE, SIDE, ExtendedColorType::Rgb8)
         .expect("an image in memory is encoded to memory");
     bytes
-}
-
-/// Writes a text file as a whole or not at all.
-pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
-    write_bytes(path, text.as_bytes())
-}
-
-/// Writes a file as a whole or not at all.
-pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fail = |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory).map_err(fail)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(fail)?;
-    file.write_all(bytes).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(path).map_err(|e| fail(e.error))?;
-    Ok(())
 }

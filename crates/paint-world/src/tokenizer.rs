@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use paint_data::write_atomically;
 use serde_json::{Value, json};
 
 use crate::artwork::ALL;
@@ -17,7 +18,6 @@ use crate::canvas::SIDE;
 use crate::captions::Corpus;
 use crate::error::Result;
 use crate::places::PLACES;
-use crate::publish::write_text;
 use crate::recipe::Recipe;
 use crate::vocabulary::Vocabulary;
 use crate::world::domains;
@@ -48,7 +48,7 @@ pub fn write_tokenizer(directory: &Path) -> Result<()> {
         ("preprocessor_config.json", preprocessor_config()),
     ];
     for (name, content) in files {
-        write_text(&directory.join(name), &format!("{content:#}\n"))?;
+        write_atomically(&directory.join(name), format!("{content:#}\n").as_bytes())?;
     }
     Ok(())
 }
