@@ -50,7 +50,7 @@ pub(crate) fn record(
     accuracies(Split::Test, 1.0, std::slice::from_ref(&patched.fine_tuned))?;
     accuracies(Split::Test, patched.choice.alpha, &patched.chosen)?;
     for (i, (name, role)) in names.iter().enumerate() {
-        let value = task_change(patched, i, plan.seed)?;
+        let value = change(task_change(patched, i)?)?;
         let alpha = patched.choice.alpha;
         facts.push(
             fact(Kind::Difference)
@@ -75,7 +75,7 @@ pub(crate) fn findings(
 ) -> Result<Rq1Findings> {
     let rows: Vec<Rq1Row> = results
         .iter()
-        .map(|(task, patched)| row(task, supported, patched, plan.seed))
+        .map(|(task, patched)| row(task, supported, patched))
         .collect::<Result<_>>()?;
     let validation_curves = results
         .iter()
@@ -88,18 +88,9 @@ pub(crate) fn findings(
         ))
     };
     let tasks = results.iter().map(|(task, _)| task).chain(supported);
-    let mut mean = Rq1Row::mean_of(&rows)?;
-    let gains: Vec<Paired> = results
-        .iter()
-        .map(|(_, p)| Ok(Paired::new(&p.zero_shot[0], &p.chosen[0])?))
-        .collect::<Result<_>>()?;
-    mean.gain = change(mean_difference(&gains, plan.seed)?)?;
-    for (i, (_, mean_change)) in mean.supported_change.iter_mut().enumerate() {
-        *mean_change = change(shared_change(results, i + 1)?.difference(plan.seed))?;
-    }
     Ok(Rq1Findings {
         rows,
-        mean,
+        mean: mean_row(results, supported)?,
         supported: match supported {
             [one] => one.name.clone(),
             several => format!("mean of {} supported tasks", several.len()),
@@ -131,7 +122,6 @@ pub(crate) fn verdict(
     findings: &Rq1Findings,
     results: &[(Prepared, Patched)],
     n_supported: usize,
-    seed: u64,
 ) -> Result<Verdict> {
     let (_, any) = results.first().context("there is no patching task")?;
     let zero_shot: Vec<Proportion> = any.zero_shot[1..]
@@ -140,13 +130,13 @@ pub(crate) fn verdict(
         .collect();
     Ok(Verdict::rq1(
         &findings.mean.gain,
-        &supported_change_mean(results, n_supported, seed)?,
+        &supported_change_mean(results, n_supported)?,
         &estimate(mean_proportion(&zero_shot)?)?,
     ))
 }
 
-fn row(task: &Prepared, supported: &[Prepared], patched: &Patched, seed: u64) -> Result<Rq1Row> {
-    let difference = |i: usize| task_change(patched, i, seed);
+fn row(task: &Prepared, supported: &[Prepared], patched: &Patched) -> Result<Rq1Row> {
+    let difference = |i: usize| change(task_change(patched, i)?);
     let supported_change = supported
         .iter()
         .enumerate()
@@ -162,6 +152,33 @@ fn row(task: &Prepared, supported: &[Prepared], patched: &Patched, seed: u64) ->
         gain: difference(0)?,
         supported_change,
         note: (alpha == 0.0).then(|| patched.choice.reason.clone()),
+    })
+}
+
+/// The mean over the patching tasks, each with the same weight.
+fn mean_row(results: &[(Prepared, Patched)], supported: &[Prepared]) -> Result<Rq1Row> {
+    let accuracy = |of: fn(&Patched) -> &Predictions| {
+        let accuracies: Vec<Proportion> = results.iter().map(|(_, p)| of(p).accuracy()).collect();
+        estimate(mean_proportion(&accuracies)?)
+    };
+    let gains: Vec<Difference> = results
+        .iter()
+        .map(|(_, patched)| task_change(patched, 0))
+        .collect::<Result<_>>()?;
+    let supported_change = supported
+        .iter()
+        .enumerate()
+        .map(|(i, s)| Ok((s.name.clone(), change(shared_change(results, i + 1)?)?)))
+        .collect::<Result<_>>()?;
+    Ok(Rq1Row {
+        task: "mean".to_owned(),
+        zero_shot: accuracy(|p| &p.zero_shot[0])?,
+        fine_tuned: accuracy(|p| &p.fine_tuned)?,
+        alpha: None,
+        patched: accuracy(|p| &p.chosen[0])?,
+        gain: change(mean_difference(&gains)?)?,
+        supported_change,
+        note: None,
     })
 }
 
@@ -181,24 +198,20 @@ fn curve(task: &Prepared, patched: &Patched) -> Result<Curve> {
     })
 }
 
-/// The changes of all patched models on the same images of one supported task.
-fn shared_change(results: &[(Prepared, Patched)], i: usize) -> Result<Paired> {
+/// The mean change of all patched models on the same images of one supported task.
+fn shared_change(results: &[(Prepared, Patched)], i: usize) -> Result<Difference> {
     let pairs: Vec<(&Predictions, &Predictions)> = results
         .iter()
         .map(|(_, p)| (&p.zero_shot[i], &p.chosen[i]))
         .collect();
-    Ok(Paired::shared(&pairs)?)
+    Ok(Paired::shared(&pairs)?.difference())
 }
 
-fn supported_change_mean(
-    results: &[(Prepared, Patched)],
-    n_supported: usize,
-    seed: u64,
-) -> Result<Estimate> {
-    let tasks: Vec<Paired> = (1..=n_supported)
+fn supported_change_mean(results: &[(Prepared, Patched)], n_supported: usize) -> Result<Estimate> {
+    let tasks: Vec<Difference> = (1..=n_supported)
         .map(|i| shared_change(results, i))
         .collect::<Result<_>>()?;
-    change(mean_difference(&tasks, seed)?)
+    change(mean_difference(&tasks)?)
 }
 
 /// Notes the images of a task that did not decode.
@@ -238,9 +251,10 @@ fn change(d: Difference) -> Result<Estimate> {
 }
 
 /// Patched minus zero-shot on evaluated task `i`; with alpha = 0 they are one model.
-fn task_change(patched: &Patched, i: usize, seed: u64) -> Result<Estimate> {
+fn task_change(patched: &Patched, i: usize) -> Result<Difference> {
+    let (before, after) = (&patched.zero_shot[i], &patched.chosen[i]);
     if patched.choice.alpha == 0.0 {
-        return change(Difference::unchanged(patched.zero_shot[i].len() as u64));
+        return Ok(Difference::unchanged(before.len() as u64));
     }
-    change(Paired::new(&patched.zero_shot[i], &patched.chosen[i])?.difference(seed))
+    Ok(Paired::new(before, after)?.difference())
 }

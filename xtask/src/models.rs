@@ -9,6 +9,7 @@ use crate::workspace;
 /// A checkpoint directory, or an embedded model written to `runs/models/NAME`.
 pub(crate) fn find_model(name: &str) -> Result<PathBuf> {
     let directory = Path::new(name);
+    paint_clip::restore(directory)?;
     if directory.join("config.json").exists() {
         return Ok(directory.to_owned());
     }

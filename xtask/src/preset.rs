@@ -4,13 +4,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use paint_clip::{ClipConfig, HiddenAct, TextConfig, VisionConfig};
-use paint_data::read_toml;
+use paint_data::{Task, read_toml};
 use paint_tune::PretrainConfig;
 use paint_world::Recipe;
 use serde::{Deserialize, Serialize};
 
+use crate::tasks::find_task;
+
 /// Everything that determines a pretrained checkpoint.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Preset {
     pub(crate) name: String,
@@ -22,7 +24,7 @@ pub(crate) struct Preset {
     pub(crate) train: PretrainConfig,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Vision {
     image_size: usize,
@@ -32,7 +34,7 @@ struct Vision {
     num_attention_heads: usize,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
     hidden_size: usize,
@@ -41,7 +43,7 @@ struct Text {
 }
 
 /// One source of image–caption pairs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub(crate) enum CorpusSource {
     /// The embedded world's caption corpus.
@@ -55,22 +57,70 @@ pub(crate) enum CorpusSource {
         recipe: Recipe,
     },
     /// Training images of a task.
-    Task {
-        /// Name of a task manifest, or its path.
-        name: String,
-        /// Share of the training images, such as "0.0..0.5"; the rest stays unseen.
-        #[serde(default)]
-        part: Option<String>,
-        /// Templates in place of the task's own.
-        #[serde(default)]
-        templates: Vec<String>,
-        /// Captions that name the domain only; a template and the class name where there are none.
-        #[serde(default)]
-        vague: Vec<String>,
-        /// Share of the images that get their class name even though there are vague captions.
-        #[serde(default)]
-        named: f32,
-    },
+    Task(TaskCorpus),
+}
+
+/// Training images of a task, captioned by their class or vaguely.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TaskCorpus {
+    /// Name of a task manifest, or its path.
+    pub(crate) name: String,
+    /// Share of the training images, such as "0.0..0.5"; the rest stays unseen.
+    #[serde(default)]
+    part: Option<String>,
+    /// Templates in place of the task's own.
+    #[serde(default)]
+    templates: Vec<String>,
+    /// Captions that name the domain only; a template and the class name where there are none.
+    #[serde(default)]
+    pub(crate) vague: Vec<String>,
+    /// Share of the images that get their class name even though there are vague captions.
+    #[serde(default)]
+    pub(crate) named: f32,
+}
+
+impl TaskCorpus {
+    /// The task as this corpus uses it.
+    pub(crate) fn task(&self) -> Result<Task> {
+        let mut task = find_task(&self.name)?;
+        if let Some(part) = &self.part {
+            task.set_train_part(part)?;
+        }
+        if !self.templates.is_empty() {
+            task.templates.clone_from(&self.templates);
+            task.check(&self.name)?;
+        }
+        Ok(task)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.task()?;
+        let (name, named) = (&self.name, self.named);
+        if !(0.0..=1.0).contains(&named) {
+            bail!("corpus.task {name}: named = {named}: a share from 0 to 1");
+        }
+        if named > 0.0 && self.vague.is_empty() {
+            bail!(
+                "corpus.task {name}: named = {named} is for images with `vague` captions; \
+                 without these, all are named"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl CorpusSource {
+    fn check(&self) -> Result<()> {
+        match self {
+            Self::World { n: 0, .. } => bail!("corpus.world: n must be at least 1"),
+            Self::World { seed, recipe, .. } => {
+                paint_world::Corpus::new(recipe.clone(), *seed)?;
+                Ok(())
+            }
+            Self::Task(corpus) => corpus.check(),
+        }
+    }
 }
 
 impl Preset {
@@ -87,11 +137,17 @@ impl Preset {
             )
         })?;
         let preset: Self = read_toml(&text, &path.display().to_string())?;
-        preset.train.check()?;
-        if preset.corpus.is_empty() {
-            bail!("{}: give at least one [[corpus]]", path.display());
-        }
+        preset.check().with_context(|| path.display().to_string())?;
         Ok(preset)
+    }
+
+    /// Whatever can be known to be wrong before any data is drawn or read.
+    fn check(&self) -> Result<()> {
+        self.train.check()?;
+        if self.corpus.is_empty() {
+            bail!("give at least one [[corpus]]");
+        }
+        self.corpus.iter().try_for_each(CorpusSource::check)
     }
 
     /// The architecture, with the tokenizer's vocabulary and context.
@@ -123,6 +179,72 @@ impl Preset {
             },
             projection_dim: self.projection_dim,
             ..Default::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_holds_together() {
+        let directory = crate::workspace::manifests().join("presets");
+        let mut n = 0;
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let preset = Preset::find(path.to_str().unwrap()).unwrap();
+            assert_eq!(preset.name, path.file_stem().unwrap().to_str().unwrap());
+            n += 1;
+        }
+        assert!(n > 1);
+    }
+
+    /// Whoever runs the preset gets what the embedded checkpoint was made with.
+    #[test]
+    fn embedded_checkpoints_were_made_by_their_presets() {
+        for checkpoint in paint_world::checkpoints() {
+            let directory = tempfile::tempdir().unwrap();
+            checkpoint.write(directory.path()).unwrap();
+            let provenance = std::fs::read(directory.path().join("paint.json")).unwrap();
+            let provenance: serde_json::Value = serde_json::from_slice(&provenance).unwrap();
+            let made_by: Preset =
+                serde_json::from_value(provenance["notes"]["preset"].clone()).unwrap();
+            assert_eq!(made_by, Preset::find(checkpoint.name).unwrap());
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_before_anything_is_drawn() {
+        let good = std::fs::read_to_string(
+            crate::workspace::manifests().join("presets/photos-small.toml"),
+        )
+        .unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mine.toml");
+        let message = |from: &str, to: &str| {
+            assert!(good.contains(from), "{from}");
+            std::fs::write(&path, good.replacen(from, to, 1)).unwrap();
+            format!("{:#}", Preset::find(path.to_str().unwrap()).unwrap_err())
+        };
+        for (from, to, expected) in [
+            ("part = \"0.0..0.5\"", "part = \"half\"", "\"half\""),
+            ("\"{}\", ", "\"a photo\", ", "`{}`"),
+            ("objects = 0.25", "objects = 2.5", "objects = 2.5"),
+            ("n = 19_200", "n = 0", "n must be at least 1"),
+            ("name = \"mnist\"", "name = \"mnits\"", "mnits"),
+            (
+                "name = \"cifar10\"",
+                "name = \"cifar10\"\nnamed = 0.5",
+                "named",
+            ),
+            ("patches = 0.5", "patches = 0.0", "patches"),
+        ] {
+            let said = message(from, to);
+            assert!(
+                said.contains(expected) && said.contains("mine.toml"),
+                "{said}"
+            );
         }
     }
 }

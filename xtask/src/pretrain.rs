@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use paint_clip::{
-    Clip, Preprocessor, Provenance, Tokenizer, WeightDtype, ZeroShotHead, l2_normalize, save,
-};
+use paint_clip::{Clip, Preprocessor, Provenance, Tokenizer, WeightDtype, ZeroShotHead, save};
 use paint_data::{CaptionDataset, Dataset, Hub, PixelTable, Rng, SkipPolicy, SplitName, Task};
 use paint_tune::{Corpus, PretrainInput, pretrain};
 
@@ -100,12 +98,16 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let clip = Clip::from_tensors(&config, &tensors)?;
     let mut cosines = BTreeMap::new();
     for task in named_tasks(&preset)? {
-        let (cosine, a, b) = closest_classes(&clip, &tokenizer, &task)?;
-        console.say(format!(
-            "{:<16} closest class vectors {cosine:.3}: {a} | {b}",
-            task.name
-        ));
-        cosines.insert(task.name, cosine);
+        let names = &task.class_names;
+        let head = ZeroShotHead::build(&clip, &tokenizer, names, &task.templates)?;
+        // A frozen head whose vectors coincide cannot be learnt.
+        if let Some((cosine, a, b)) = head.closest_classes()? {
+            console.say(format!(
+                "{:<16} closest class vectors {cosine:.3}: {} | {}",
+                task.name, names[a], names[b]
+            ));
+            cosines.insert(task.name, cosine);
+        }
     }
     let notes = BTreeMap::from([
         ("preset".to_owned(), serde_json::to_value(&preset)?),
@@ -139,37 +141,11 @@ fn named_tasks(preset: &Preset) -> Result<Vec<Task>> {
             CorpusSource::World { .. } => {
                 tasks.extend(paint_world::tasks().into_iter().map(|world| world.task));
             }
-            CorpusSource::Task { name, .. } => tasks.push(find_task(name)?),
+            CorpusSource::Task(corpus) => tasks.push(find_task(&corpus.name)?),
         }
     }
     tasks.retain(|task| task.class_names.len() > 1);
     Ok(tasks)
-}
-
-/// The largest cosine between two class vectors of a task, and the two classes: a frozen head
-/// whose vectors coincide cannot be learnt.
-fn closest_classes(
-    clip: &Clip,
-    tokenizer: &Tokenizer,
-    task: &Task,
-) -> Result<(f32, String, String)> {
-    let names = &task.class_names;
-    let head = ZeroShotHead::build(clip, tokenizer, names, &task.templates)?;
-    let vectors = l2_normalize(head.weights())?;
-    let cosines = vectors.matmul(&vectors.t()?)?.to_vec2::<f32>()?;
-    let mut closest = (f32::NEG_INFINITY, 0, 0);
-    for (i, row) in cosines.iter().enumerate() {
-        for (j, &cosine) in row[..i].iter().enumerate() {
-            if cosine > closest.0 {
-                closest = (cosine, j, i);
-            }
-        }
-    }
-    Ok((
-        closest.0,
-        names[closest.1].clone(),
-        names[closest.2].clone(),
-    ))
 }
 
 /// The world's preprocessing with another image size.
@@ -208,25 +184,13 @@ fn open_corpus(
                 *seed,
             )?
         }
-        CorpusSource::Task {
-            name,
-            part,
-            templates,
-            vague,
-            named,
-        } => {
-            let mut task = find_task(name)?;
-            if !templates.is_empty() {
-                task.templates.clone_from(templates);
-            }
-            if let Some(part) = part {
-                task.set_train_part(part)?;
-            }
+        CorpusSource::Task(corpus) => {
+            let (task, vague) = (corpus.task()?, &corpus.vague);
             let images = Dataset::open(&task, SplitName::Train, hub)?;
             let mut rng = Rng::derive(0, &[1]);
             let names = images.class_names().to_vec();
             CaptionDataset::new(images, |label| {
-                if vague.is_empty() || rng.chance(*named) {
+                if vague.is_empty() || rng.chance(corpus.named) {
                     rng.pick(&task.templates)
                         .replace("{}", &names[label as usize])
                 } else {

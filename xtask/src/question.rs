@@ -198,7 +198,7 @@ impl Question<'_> {
         }
 
         let findings = findings(&results, &supported, &plan, skipped)?;
-        let verdict = verdict(&findings, &results, supported.len(), plan.seed)?;
+        let verdict = verdict(&findings, &results, supported.len())?;
         self.publish(
             &run,
             &plan,
@@ -408,4 +408,3 @@ fn default_name(plan: &Plan) -> Result<String> {
         &hash[..8]
     ))
 }
-

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
+use crate::replace::restore;
 use crate::{Error, Result};
 
 /// Tensors by their `transformers` names, all f32.
@@ -31,6 +32,7 @@ const MAX_HEADER: u64 = 100_000_000;
 /// If there is no such file, it is not a complete safetensors file, a tensor has another dtype, or
 /// a value is not finite.
 pub fn load_tensors(dir: &Path, device: &Device) -> Result<Tensors> {
+    restore(dir)?;
     let path = weights_path(dir)?;
     let mut file = File::open(&path).map_err(Error::io("open", &path))?;
     let (data_start, header) = read_header(&mut file, &path)?;

@@ -6,7 +6,17 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::replace::restore;
 use crate::{Error, Result};
+
+/// Bounds far above every known CLIP. Without them the numbers of a hostile file would be believed
+/// and memory taken for them before the weights, which do not have such tensors, are compared.
+const MAX_WIDTH: usize = 1 << 16;
+const MAX_LAYERS: usize = 1 << 10;
+const MAX_VOCABULARY: usize = 1 << 22;
+const MAX_CONTEXT: usize = 1 << 16;
+/// Pixels along one side, as for the preprocessor.
+const MAX_SIZE: usize = 1 << 14;
 
 /// Both towers and what joins them. Defaults are `CLIPConfig`'s (ViT-B/32).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -166,6 +176,7 @@ impl ClipConfig {
     /// If the file cannot be read, is not JSON, or describes a model that is not a CLIP or whose
     /// numbers do not fit together.
     pub fn load(dir: &Path) -> Result<Self> {
+        restore(dir)?;
         let path = dir.join("config.json");
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         let value = serde_json::from_str(&text).map_err(Error::json(&path))?;
@@ -279,24 +290,60 @@ impl ClipConfig {
                 problem,
             })
         };
-        for (key, value) in [
-            ("projection_dim", self.projection_dim),
-            ("vision_config.hidden_size", v.hidden_size),
-            ("vision_config.intermediate_size", v.intermediate_size),
-            ("vision_config.num_attention_heads", v.num_attention_heads),
-            ("vision_config.image_size", v.image_size),
-            ("vision_config.patch_size", v.patch_size),
-            ("text_config.hidden_size", t.hidden_size),
-            ("text_config.intermediate_size", t.intermediate_size),
-            ("text_config.num_attention_heads", t.num_attention_heads),
-            ("text_config.vocab_size", t.vocab_size),
+        for (key, value, least, most) in [
+            ("projection_dim", self.projection_dim, 1, MAX_WIDTH),
+            ("vision_config.hidden_size", v.hidden_size, 1, MAX_WIDTH),
+            (
+                "vision_config.intermediate_size",
+                v.intermediate_size,
+                1,
+                MAX_WIDTH,
+            ),
+            (
+                "vision_config.num_hidden_layers",
+                v.num_hidden_layers,
+                0,
+                MAX_LAYERS,
+            ),
+            (
+                "vision_config.num_attention_heads",
+                v.num_attention_heads,
+                1,
+                MAX_WIDTH,
+            ),
+            ("vision_config.image_size", v.image_size, 1, MAX_SIZE),
+            ("vision_config.patch_size", v.patch_size, 1, MAX_SIZE),
+            ("text_config.hidden_size", t.hidden_size, 1, MAX_WIDTH),
+            (
+                "text_config.intermediate_size",
+                t.intermediate_size,
+                1,
+                MAX_WIDTH,
+            ),
+            (
+                "text_config.num_hidden_layers",
+                t.num_hidden_layers,
+                0,
+                MAX_LAYERS,
+            ),
+            (
+                "text_config.num_attention_heads",
+                t.num_attention_heads,
+                1,
+                MAX_WIDTH,
+            ),
+            ("text_config.vocab_size", t.vocab_size, 1, MAX_VOCABULARY),
+            // A start and an end token.
+            (
+                "text_config.max_position_embeddings",
+                t.max_position_embeddings,
+                2,
+                MAX_CONTEXT,
+            ),
         ] {
-            // The bound keeps products of two sizes far from overflow.
-            if value == 0 || value > 1 << 24 {
-                return fail(
-                    key,
-                    format!("is {value}, which is not between 1 and 16777216"),
-                );
+            if !(least..=most).contains(&value) {
+                let problem = format!("is {value}, which is not between {least} and {most}");
+                return fail(key, problem);
             }
         }
         for (section, width, heads) in [
@@ -320,10 +367,6 @@ impl ClipConfig {
                 v.image_size, v.patch_size
             );
             return fail("vision_config.image_size", problem);
-        }
-        if t.max_position_embeddings < 2 {
-            let problem = "is below 2, too short for a start and an end token".to_owned();
-            return fail("text_config.max_position_embeddings", problem);
         }
         Ok(())
     }

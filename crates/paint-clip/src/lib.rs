@@ -7,6 +7,26 @@
 //! Source: Radford et al. 2021, "Learning transferable visual models from natural language
 //! supervision"; tensor names, defaults and rules are those of `transformers`' `CLIPModel`.
 //!
+//! From a checkpoint and class names to logits:
+//!
+//! ```no_run
+//! # use std::path::Path;
+//! # use candle_core::Device;
+//! use paint_clip::{Clip, Preprocessor, Tokenizer, ZeroShotHead};
+//!
+//! # fn classify(dir: &Path, path: &Path, class_names: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
+//! let clip = Clip::load(dir, &Device::Cpu)?;
+//! let (tokenizer, preprocessor) = (Tokenizer::load(dir)?, Preprocessor::load(dir)?);
+//! let head = ZeroShotHead::build(&clip, &tokenizer, &class_names, &["a photo of a {}.".to_owned()])?;
+//! let pixels = preprocessor.resize_crop(&image::open(path)?.to_rgb8());
+//! let pixels = preprocessor.normalize(&pixels, 1, &Device::Cpu)?;
+//! let logits = head.logits(&clip.encode_image(&pixels)?)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A model without a checkpoint:
+//!
 //! ```
 //! use candle_core::{Device, Tensor};
 //! use paint_clip::{Clip, ClipConfig, TextConfig, VisionConfig};
@@ -40,6 +60,7 @@ mod resample;
 mod tokenizer;
 mod zero_shot_head;
 
+mod replace;
 mod save;
 
 pub use checkpoint::{Tensors, load_tensors};
@@ -48,6 +69,7 @@ pub use config::{ClipConfig, HiddenAct, TextConfig, VisionConfig};
 pub use error::{Error, Result};
 pub use init::init;
 pub use preprocessor::Preprocessor;
+pub use replace::restore;
 pub use save::{Parent, Provenance, WeightDtype, save};
 pub use tokenizer::Tokenizer;
 pub use zero_shot_head::ZeroShotHead;

@@ -8,6 +8,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 use serde::Deserialize;
 
+use crate::replace::restore;
 use crate::resample::{Axis, Filter, resample};
 use crate::{Error, Result};
 
@@ -37,6 +38,7 @@ impl Preprocessor {
     /// If the file cannot be read or does not parse, or asks for something that this crate does not
     /// do, such as images of varying size.
     pub fn load(dir: &Path) -> Result<Self> {
+        restore(dir)?;
         let path = dir.join("preprocessor_config.json");
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         let file: File = serde_json::from_str(&text).map_err(Error::json(&path))?;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::checkpoint::check_finite;
+use crate::replace::{remove_if_there, replace, restore, sibling};
 use crate::{Clip, ClipConfig, Error, Result, Tensors};
 
 /// The files a checkpoint takes over from its source, where that has them.
@@ -84,6 +85,7 @@ impl Provenance {
     /// # Errors
     /// If the file cannot be read or does not parse.
     pub fn load(dir: &Path) -> Result<Option<Self>> {
+        restore(dir)?;
         let path = dir.join("paint.json");
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -99,8 +101,8 @@ impl Provenance {
 ///
 /// `source`: the checkpoint whose tokenizer and preprocessor go with the weights. Everything is
 /// written to a sibling directory, synced, and renamed at the end, so that a full disk or a killed
-/// process leaves what was at `dir` intact; killed between the last two renames, the older
-/// checkpoint is found beside it under `.NAME.old`.
+/// process leaves what was at `dir` intact. For a moment at the end it is called `.NAME.old`: of a
+/// process that is killed just then, the next load or save of `dir` gives it its name back.
 ///
 /// # Errors
 /// If the tensors do not fit the configuration, a value is not finite (or not in f16), `dir` holds
@@ -114,11 +116,15 @@ pub fn save(
     provenance: &Provenance,
 ) -> Result<()> {
     Clip::from_tensors(config, tensors)?;
+    restore(dir)?;
+    if let Some(source) = source {
+        restore(source)?;
+    }
     refuse_foreign_files(dir)?;
     let building = sibling(dir, &format!("tmp-{}", std::process::id()))?;
     remove_if_there(&building)?;
     let written = write_all(&building, config, tensors, dtype, source, provenance)
-        .and_then(|()| publish(&building, dir));
+        .and_then(|()| replace(dir, &building));
     if written.is_err() {
         // The error that matters is the first one.
         let _ = fs::remove_dir_all(&building);
@@ -216,58 +222,6 @@ fn finish(out: BufWriter<File>, path: &Path) -> Result<()> {
         .into_inner()
         .map_err(|e| Error::io("write", path)(e.into_error()))?;
     file.sync_all().map_err(Error::io("write", path))
-}
-
-/// Puts the finished directory in its place. A directory cannot be renamed over one that has
-/// files, hence the step aside.
-fn publish(building: &Path, dir: &Path) -> Result<()> {
-    let aside = sibling(dir, "old")?;
-    if dir.exists() {
-        remove_if_there(&aside)?;
-        fs::rename(dir, &aside).map_err(Error::io("rename", dir))?;
-    }
-    if let Err(e) = fs::rename(building, dir) {
-        if aside.exists() {
-            fs::rename(&aside, dir).map_err(Error::io("restore", dir))?;
-        }
-        return Err(Error::io("rename", building)(e));
-    }
-    remove_if_there(&aside)?;
-    sync_parent(dir)
-}
-
-/// Makes the rename itself survive a power cut.
-fn sync_parent(dir: &Path) -> Result<()> {
-    let parent = parent(dir);
-    File::open(parent)
-        .and_then(|p| p.sync_all())
-        .map_err(Error::io("sync", parent))
-}
-
-fn parent(dir: &Path) -> &Path {
-    dir.parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
-}
-
-/// `.NAME.SUFFIX` beside `dir`.
-fn sibling(dir: &Path, suffix: &str) -> Result<PathBuf> {
-    let Some(name) = dir.file_name() else {
-        let source = std::io::Error::from(std::io::ErrorKind::InvalidFilename);
-        return Err(Error::io("save to", dir)(source));
-    };
-    let mut sibling = std::ffi::OsString::from(".");
-    sibling.push(name);
-    sibling.push(".");
-    sibling.push(suffix);
-    Ok(parent(dir).join(sibling))
-}
-
-fn remove_if_there(dir: &Path) -> Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", dir)(e)),
-        _ => Ok(()),
-    }
 }
 
 /// Replacing a directory must not destroy what someone else put there.

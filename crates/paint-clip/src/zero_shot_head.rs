@@ -75,6 +75,22 @@ impl ZeroShotHead {
         &self.weights
     }
 
+    /// The two classes whose vectors are closest, with the cosine between these: near 1, no image
+    /// tells the two apart, and training the image side cannot help. Nothing for a single class.
+    ///
+    /// # Errors
+    /// If an operation fails.
+    pub fn closest_classes(&self) -> Result<Option<(f32, usize, usize)>> {
+        let vectors = l2_normalize(&self.weights)?;
+        let cosines = vectors.matmul(&vectors.t()?)?.to_vec2::<f32>()?;
+        let pairs = cosines
+            .iter()
+            .enumerate()
+            .flat_map(|(b, row)| row[..b].iter().enumerate().map(move |(a, &c)| (c, a, b)));
+        // The first of equals.
+        Ok(pairs.reduce(|best, pair| if pair.0 > best.0 { pair } else { best }))
+    }
+
     /// How many classes it tells apart.
     #[must_use]
     pub fn n_classes(&self) -> usize {

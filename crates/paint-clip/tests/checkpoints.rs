@@ -8,8 +8,8 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use paint_clip::{
-    Clip, ClipConfig, Error, HiddenAct, Parent, Provenance, Tensors, TextConfig, VisionConfig,
-    WeightDtype, image_tensor_names, load_tensors, save,
+    Clip, ClipConfig, Error, HiddenAct, Parent, Preprocessor, Provenance, Tensors, TextConfig,
+    Tokenizer, VisionConfig, WeightDtype, image_tensor_names, load_tensors, restore, save,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -382,6 +382,77 @@ fn saving_never_destroys_the_files_of_others() {
     assert_says(result, &["cannot save to"]);
 }
 
+/// What a `save` leaves that is killed between its last two renames.
+fn kill_between_renames(dir: &Path) {
+    fs::rename(dir, dir.with_file_name(".model.old")).unwrap();
+    fs::create_dir(dir.with_file_name(".model.tmp-1")).unwrap();
+}
+
+#[test]
+fn what_a_killed_save_left_aside_gets_its_name_back_from_any_load() {
+    type Load = fn(&Path) -> Result<(), Error>;
+    let loads: [Load; 6] = [
+        restore,
+        |dir| ClipConfig::load(dir).map(drop),
+        |dir| load_tensors(dir, &Device::Cpu).map(drop),
+        |dir| Provenance::load(dir).map(|found| assert!(found.is_some())),
+        |dir| Preprocessor::load(dir).map(drop),
+        |dir| Clip::load(dir, &Device::Cpu).map(drop),
+    ];
+    for load in loads {
+        let (root, dir, _) = checkpoint();
+        fs::write(dir.join("preprocessor_config.json"), "{}").unwrap();
+        kill_between_renames(&dir);
+        load(&dir).unwrap();
+        assert_eq!(names_in(root.path()), [".model.tmp-1", "model"]);
+    }
+    let (_root, dir, _) = checkpoint();
+    kill_between_renames(&dir);
+    assert_says(Tokenizer::load(&dir), &["model/tokenizer.json"]);
+}
+
+#[test]
+fn a_save_after_a_killed_one_goes_on_from_what_was_there() {
+    let (root, dir, mut tensors) = checkpoint();
+    fs::write(dir.join("tokenizer.json"), "the tokenizer").unwrap();
+    kill_between_renames(&dir);
+    tensors.insert(
+        "logit_scale".to_owned(),
+        Tensor::new(4.5_f32, &Device::Cpu).unwrap(),
+    );
+    let provenance = Provenance::default();
+    let dtype = WeightDtype::F32;
+    save(&dir, &config(), &tensors, dtype, Some(&dir), &provenance).unwrap();
+    assert_eq!(names_in(root.path()), [".model.tmp-1", "model"]);
+    let loaded = load_tensors(&dir, &Device::Cpu).unwrap();
+    assert_eq!(values(&loaded["logit_scale"]), [4.5]);
+    // It was its own source, and that had its tokenizer.
+    assert!(dir.join("tokenizer.json").exists());
+
+    // A foreign file in it is as safe as before.
+    fs::write(dir.join("notes.txt"), "mine").unwrap();
+    fs::rename(&dir, root.path().join(".model.old")).unwrap();
+    assert_says(write(&dir, &tensors, dtype), &["notes.txt"]);
+    assert_eq!(fs::read(dir.join("notes.txt")).unwrap(), b"mine");
+}
+
+#[test]
+fn an_older_checkpoint_aside_never_replaces_a_newer_one() {
+    let (root, dir, tensors) = checkpoint();
+    // Killed after both renames.
+    let aside = root.path().join(".model.old");
+    fs::create_dir(&aside).unwrap();
+    fs::write(aside.join("config.json"), "{").unwrap();
+    restore(&dir).unwrap();
+    Clip::load(&dir, &Device::Cpu).unwrap();
+    write(&dir, &tensors, WeightDtype::F32).unwrap();
+    assert_eq!(names_in(root.path()), ["model"]);
+    Clip::load(&dir, &Device::Cpu).unwrap();
+    for nowhere in ["/", ".", "", "/nowhere"] {
+        restore(Path::new(nowhere)).unwrap();
+    }
+}
+
 #[test]
 fn a_source_that_cannot_be_read_leaves_nothing_behind() {
     let (root, dir, tensors) = checkpoint();
@@ -482,9 +553,34 @@ fn configurations_that_cannot_work_are_refused() {
             r#"{"text_config": {"vocab_size": 99999999999}}"#,
             ["vocab_size", "99999999999"],
         ),
+        // Would be a list of 16 names for each layer.
+        (
+            r#"{"text_config": {"num_hidden_layers": 1000000000000}}"#,
+            ["text_config.num_hidden_layers", "not between 0 and 1024"],
+        ),
+        (
+            r#"{"vision_config": {"num_hidden_layers": 18446744073709551615}}"#,
+            ["vision_config.num_hidden_layers", "not between 0 and 1024"],
+        ),
+        (
+            r#"{"vision_config": {"hidden_size": 16777216}}"#,
+            ["vision_config.hidden_size", "not between 1 and 65536"],
+        ),
+        (
+            r#"{"projection_dim": 65537}"#,
+            ["projection_dim", "not between 1 and 65536"],
+        ),
+        (
+            r#"{"vision_config": {"image_size": 1048576, "patch_size": 1}}"#,
+            ["vision_config.image_size", "not between 1 and 16384"],
+        ),
+        (
+            r#"{"text_config": {"max_position_embeddings": 10000000000}}"#,
+            ["max_position_embeddings", "not between 2 and 65536"],
+        ),
         (
             r#"{"text_config": {"max_position_embeddings": 1}}"#,
-            ["max_position_embeddings", "below 2"],
+            ["max_position_embeddings", "not between 2 and 65536"],
         ),
     ] {
         assert_says(load_config(text), &parts);

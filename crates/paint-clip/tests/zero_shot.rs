@@ -189,6 +189,28 @@ fn the_head_is_the_normalised_mean_of_normalised_prompts() {
 }
 
 #[test]
+fn the_closest_classes_are_found_whatever_the_logit_scale() {
+    let head_of = |classes: &[&str]| head(classes, &["{}"]).unwrap();
+    // Case does not matter to this tokenizer, so that two of the names are one.
+    let (cosine, a, b) = head_of(&["cat", "dog", "red", "DOG"])
+        .closest_classes()
+        .unwrap()
+        .unwrap();
+    assert!((cosine - 1.0).abs() < 1e-5, "{cosine}");
+    assert_eq!((a, b), (1, 3));
+    let two = head_of(&["cat", "dog"]);
+    let (cosine, a, b) = two.closest_classes().unwrap().unwrap();
+    let vectors: Vec<_> = rows(two.weights())
+        .iter()
+        .map(|row| normalized(row))
+        .collect();
+    let expected: f64 = vectors[0].iter().zip(&vectors[1]).map(|(x, y)| x * y).sum();
+    assert!((f64::from(cosine) - expected).abs() < 1e-5, "{cosine}");
+    assert_eq!((a, b), (0, 1));
+    assert_eq!(head_of(&["cat"]).closest_classes().unwrap(), None);
+}
+
+#[test]
 fn heads_that_make_no_sense_are_refused() {
     assert_says(head(&[], &["a {}"]), &["0 class names"]);
     assert_says(head(&["cat"], &[]), &["0 templates"]);

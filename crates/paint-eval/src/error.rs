@@ -74,6 +74,14 @@ pub enum Error {
         /// Label on the second side.
         after: u32,
     },
+    /// As [`Error::Labels`], known before any label is compared.
+    #[error("not the same images: {before} in one and {after} in the other")]
+    Images {
+        /// What the images of the first side are.
+        before: String,
+        /// What those of the second side are.
+        after: String,
+    },
     /// The model or its inputs failed.
     #[error(transparent)]
     Clip(#[from] paint_clip::Error),

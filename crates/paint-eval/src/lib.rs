@@ -3,12 +3,13 @@
 //! [`Predictions`] keeps the best classes of every image, so that any later question is answered
 //! without running the model again; [`predict`] makes them from a model and a table of pixels.
 //! [`Proportion`] is an accuracy with its Wilson interval, [`Difference`] a change on the same
-//! images with a paired bootstrap interval and McNemar's exact test. Everything is a fraction in
-//! [0, 1]; every interval covers 95 %.
+//! images with an interval that holds for rare changes too, and McNemar's exact test. Everything is
+//! a fraction in [0, 1]; every interval covers 95 %.
 //!
 //! Knows models and tables of pixels; never training, files or weights.
 //! Sources: Wilson 1927, "Probable inference, the law of succession, and statistical inference";
-//! McNemar 1947; Efron & Tibshirani 1993, "An introduction to the bootstrap", chapter 13.
+//! McNemar 1947; Clopper & Pearson 1934; Fay & Feuer 1997; Zou & Donner 2008, "Construction of
+//! confidence limits about effect measures".
 //!
 //! ```
 //! use paint_eval::{Paired, Predictions};
@@ -18,7 +19,7 @@
 //! let after = Predictions::from_logits(&labels, &[2.0, 1.0, 0.1, 0.5, 0.3, 0.2], 2)?;
 //! assert_eq!(before.correct(), [true, false, false]);
 //! assert_eq!(after.accuracy().n, 3);
-//! let change = Paired::new(&before, &after)?.difference(7);
+//! let change = Paired::new(&before, &after)?.difference();
 //! assert!((change.value - 1.0 / 3.0).abs() < 1e-12);
 //! assert_eq!(change.p, Some(1.0));
 //! # Ok::<(), paint_eval::Error>(())
@@ -33,6 +34,6 @@ mod proportion;
 
 pub use error::{Error, Result};
 pub use paired::{Difference, Paired, mean_difference};
-pub use predict::{features, predict};
+pub use predict::predict;
 pub use predictions::{Predictions, TOP};
 pub use proportion::{Proportion, mean_proportion};

@@ -8,13 +8,15 @@ pub const TOP: usize = 5;
 
 /// The true class of every image and the model's best classes for it.
 ///
-/// Serialises as two flat lists and the number of classes.
+/// Serialises as two flat lists, the number of classes and what the images are, if that is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Stored")]
 pub struct Predictions {
     labels: Vec<u32>,
     ranked: Vec<u32>,
     n_classes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<String>,
 }
 
 /// As read, not yet checked.
@@ -23,13 +25,18 @@ struct Stored {
     labels: Vec<u32>,
     ranked: Vec<u32>,
     n_classes: usize,
+    images: Option<String>,
 }
 
 impl TryFrom<Stored> for Predictions {
     type Error = Error;
 
     fn try_from(stored: Stored) -> Result<Self> {
-        Self::new(stored.labels, stored.ranked, stored.n_classes)
+        let predictions = Self::new(stored.labels, stored.ranked, stored.n_classes)?;
+        Ok(Self {
+            images: stored.images,
+            ..predictions
+        })
     }
 }
 
@@ -62,7 +69,18 @@ impl Predictions {
             labels,
             ranked,
             n_classes,
+            images: None,
         })
+    }
+
+    /// Says which images these are, by a key that other images do not have; [`predict`] says so
+    /// itself. Predictions that say it can only be paired with those of the same images.
+    ///
+    /// [`predict`]: crate::predict()
+    #[must_use]
+    pub fn of_images(mut self, key: impl Into<String>) -> Self {
+        self.images = Some(key.into());
+        self
     }
 
     /// `labels`: `[n]`; `logits`: [n, `n_classes`] row by row. Equal logits rank the lower class
@@ -97,6 +115,11 @@ impl Predictions {
     /// Number of classes of the task.
     pub fn n_classes(&self) -> usize {
         self.n_classes
+    }
+
+    /// Which images these are, if that was said.
+    pub fn images(&self) -> Option<&str> {
+        self.images.as_deref()
     }
 
     /// True class of each image: `[n]`.
@@ -320,6 +343,14 @@ mod tests {
         assert_eq!(
             serde_json::from_str::<Predictions>(&text).unwrap(),
             predictions
+        );
+        let known = seven_classes().of_images("7f");
+        let text_of_known = serde_json::to_string(&known).unwrap();
+        let expected = text.replace('}', r#","images":"7f"}"#);
+        assert_eq!(text_of_known, expected);
+        assert_eq!(
+            serde_json::from_str::<Predictions>(&text_of_known).unwrap(),
+            known
         );
         let bad = text.replace("[4,5,3]", "[4,5,7]");
         let error = serde_json::from_str::<Predictions>(&bad)

@@ -72,27 +72,29 @@ pub fn mean_proportion(parts: &[Proportion]) -> Result<Proportion> {
             what: "proportions",
         });
     }
-    let k = parts.len() as f64;
-    let value = parts.iter().map(|part| part.value).sum::<f64>() / k;
-    let below = parts
-        .iter()
-        .map(|part| (part.value - part.low).powi(2))
-        .sum::<f64>()
-        .sqrt()
-        / k;
-    let above = parts
-        .iter()
-        .map(|part| (part.high - part.value).powi(2))
-        .sum::<f64>()
-        .sqrt()
-        / k;
-    let n = parts.iter().map(|part| part.n).sum();
+    let (value, low, high) = mean_with_interval(parts.iter().map(|p| (p.value, p.low, p.high)));
     Ok(Proportion {
         value,
-        low: (value - below).max(0.0),
-        high: (value + above).min(1.0),
-        n,
+        low: low.max(0.0),
+        high: high.min(1.0),
+        n: parts.iter().map(|part| part.n).sum(),
     })
+}
+
+/// Mean of independent (value, low, high), at least one: the distances to the limits are squared
+/// and added.
+pub(crate) fn mean_with_interval(
+    parts: impl ExactSizeIterator<Item = (f64, f64, f64)>,
+) -> (f64, f64, f64) {
+    let k = parts.len() as f64;
+    let (mut sum, mut below, mut above) = (0.0, 0.0, 0.0);
+    for (value, low, high) in parts {
+        sum += value;
+        below += (value - low).powi(2);
+        above += (high - value).powi(2);
+    }
+    let value = sum / k;
+    (value, value - below.sqrt() / k, value + above.sqrt() / k)
 }
 
 #[cfg(test)]

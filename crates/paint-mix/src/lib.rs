@@ -10,20 +10,20 @@
 //! arXiv:2208.05592.
 //!
 //! ```
-//! use paint_mix::{Options, interpolate};
+//! use paint_mix::Options;
 //! use safetensors::{Dtype, serialize_to_file, tensor::TensorView};
 //!
 //! let dir = tempfile::tempdir()?;
-//! let (zs, ft, out) = (dir.path().join("zs"), dir.path().join("ft"), dir.path().join("out"));
-//! for (path, values) in [(&zs, [0.0_f32, 2.0]), (&ft, [1.0, 4.0])] {
+//! let [zero_shot, fine_tuned, output] = &["zs", "ft", "out"].map(|name| dir.path().join(name));
+//! for (path, values) in [(zero_shot, [0.0_f32, 2.0]), (fine_tuned, [1.0, 4.0])] {
 //!     let bytes = values.map(f32::to_le_bytes).concat();
 //!     let tensor = TensorView::new(Dtype::F32, vec![2], &bytes)?;
 //!     serialize_to_file([("visual_projection.weight", tensor)], None, path)?;
 //! }
-//! let report = interpolate(&zs, &ft, 0.25, &out, &Options::default())?;
+//! let report = paint_mix::interpolate(zero_shot, fine_tuned, 0.4, output, &Options::default())?;
 //! assert_eq!(report.n_interpolated, 1);
-//! let written = std::fs::read(&out)?;
-//! assert!(written.ends_with(&[0.25_f32, 2.5].map(f32::to_le_bytes).concat()));
+//! let expected = [0.4_f32, 2.0 + 0.4 * (4.0 - 2.0)];
+//! assert!(std::fs::read(output)?.ends_with(&expected.map(f32::to_le_bytes).concat()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

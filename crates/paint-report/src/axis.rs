@@ -1,3 +1,5 @@
+//! A linear axis over per cent, with ticks at round numbers.
+
 use crate::number;
 
 /// A linear axis over per cent: data range, pixels, ticks at round numbers.

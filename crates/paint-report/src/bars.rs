@@ -1,3 +1,5 @@
+//! The bars of the patching tasks: accuracy before, patched and fine-tuned.
+
 use crate::axis::Axis;
 use crate::escape::escape;
 use crate::figure::{Figure, horizontal_axis, px, svg, swatch};
@@ -14,7 +16,7 @@ const GROUP: f64 = 44.0;
 const NAME_LENGTH: usize = 15;
 
 /// The accuracies of every patching task side by side: zero-shot, patched,
-/// fine-tuned, with 95 % intervals and the gain.
+/// fine-tuned, in per cent with 95 % intervals, and the gain in points.
 ///
 /// # Errors
 /// Refuses no rows at all.

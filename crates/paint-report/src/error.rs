@@ -1,3 +1,5 @@
+//! What can be wrong with a record, a log or a report, and what to do about it.
+
 use std::path::PathBuf;
 
 /// Why a record, a log or a report was refused.

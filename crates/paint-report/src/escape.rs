@@ -1,3 +1,5 @@
+//! Text made safe for HTML and SVG.
+
 use std::borrow::Cow;
 
 /// Text made safe for HTML and SVG, in content and in quoted attributes.

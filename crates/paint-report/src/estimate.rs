@@ -1,3 +1,5 @@
+//! A number with its interval, and a mixing coefficient: checked once, here.
+
 use crate::{Error, Result};
 
 /// A measured fraction or difference of fractions with its 95 % interval.
@@ -70,7 +72,7 @@ impl Alpha {
         Ok(Self(alpha))
     }
 
-    /// The coefficient.
+    /// The coefficient, in [0, 1].
     pub fn get(self) -> f64 {
         self.0
     }

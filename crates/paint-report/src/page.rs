@@ -1,3 +1,5 @@
+//! The page: one HTML document with its style, written whole or not at all.
+
 use crate::escape::escape;
 use crate::figure::Figure;
 use crate::table::Table;

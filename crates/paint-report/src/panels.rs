@@ -1,3 +1,5 @@
+//! One small panel per task: accuracies over alpha, and the alpha that was chosen.
+
 use crate::escape::escape;
 use crate::figure::{Figure, px, svg, swatch};
 use crate::rq1::split_name;
@@ -14,8 +16,8 @@ const PANEL_HEIGHT: f64 = 96.0;
 const TITLE: f64 = 22.0;
 const ROW: f64 = TITLE + PANEL_HEIGHT + 10.0;
 
-/// A small panel per task: both accuracies against alpha with bands of 95 %,
-/// and a line at the chosen alpha.
+/// A small panel per task: both accuracies in per cent against alpha with bands
+/// of 95 %, and a line at the chosen alpha.
 ///
 /// # Errors
 /// Refuses no curves at all and a curve without points.

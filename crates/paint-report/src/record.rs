@@ -1,3 +1,5 @@
+//! A measured fact, as one line of `records.jsonl`.
+
 use crate::estimate::{finite, in_range};
 use crate::{Error, Estimate, Result};
 use serde::{Deserialize, Serialize};
@@ -94,7 +96,7 @@ pub struct Record {
     /// Number of images behind `value`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n: Option<u64>,
-    /// Wall time of the measurement.
+    /// Wall time of the measurement, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// A rule, a reason, a remark.
@@ -168,7 +170,7 @@ impl Record {
         self
     }
 
-    /// Sets the mixing coefficient.
+    /// Sets the mixing coefficient, in [0, 1].
     pub fn alpha(mut self, alpha: f64) -> Self {
         self.alpha = Some(alpha);
         self
@@ -180,13 +182,13 @@ impl Record {
         self
     }
 
-    /// Sets a result that has no interval.
+    /// Sets a result that has no interval, in the unit of `kind`.
     pub fn value(mut self, value: f64) -> Self {
         self.value = value;
         self
     }
 
-    /// Sets the result, its interval and n.
+    /// Sets the result and its interval, fractions, and n.
     pub fn estimate(mut self, estimate: &Estimate) -> Self {
         self.value = estimate.value();
         self.low = Some(estimate.low());
@@ -195,7 +197,7 @@ impl Record {
         self
     }
 
-    /// Sets the wall time.
+    /// Sets the wall time, in seconds.
     pub fn seconds(mut self, seconds: f64) -> Self {
         self.seconds = Some(seconds);
         self

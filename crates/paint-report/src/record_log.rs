@@ -1,3 +1,5 @@
+//! The file of records: appended to, synced, continued after a kill.
+
 use crate::{Error, Key, Record, Result};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};

@@ -1,3 +1,5 @@
+//! The numbers of question 1, and the table and sections that show them.
+
 use crate::page::{Block, Section};
 use crate::table::{Cell, Table};
 use crate::{
@@ -18,70 +20,13 @@ pub struct Rq1Row {
     pub alpha: Option<Alpha>,
     /// Accuracy on the task at the chosen alpha, a fraction.
     pub patched: Estimate,
-    /// `patched` minus `zero_shot`, paired on the same images.
+    /// `patched` minus `zero_shot`, a fraction, paired on the same images.
     pub gain: Estimate,
     /// For every supported task, in one order for all rows: its name and its
-    /// accuracy after minus before, paired.
+    /// accuracy after minus before, a fraction, paired.
     pub supported_change: Vec<(String, Estimate)>,
     /// A remark on this row, such as why alpha is 0.
     pub note: Option<String>,
-}
-
-impl Rq1Row {
-    /// The mean over patching tasks, every task weighing the same.
-    ///
-    /// Accuracies and gains come from different images, so the distances from
-    /// the mean to the ends of its interval are those of the rows added in
-    /// quadrature and divided by the number of rows (the square-and-add
-    /// method, Zou and Donner 2008). The changes on one supported task all
-    /// come from the same images; their distances are averaged, which holds
-    /// for any correlation.
-    ///
-    /// # Errors
-    /// Refuses no rows at all and rows that disagree on the supported tasks.
-    pub fn mean_of(rows: &[Rq1Row]) -> Result<Rq1Row> {
-        check(rows)?;
-        let column = |get: fn(&Rq1Row) -> Estimate| {
-            mean_of_independent(&rows.iter().map(get).collect::<Vec<_>>())
-        };
-        let change = |position: usize| {
-            let changes: Vec<Estimate> = rows
-                .iter()
-                .map(|row| row.supported_change[position].1)
-                .collect();
-            Ok((
-                rows[0].supported_change[position].0.clone(),
-                mean_of_dependent(&changes)?,
-            ))
-        };
-        Ok(Rq1Row {
-            task: "mean".to_owned(),
-            zero_shot: column(|row| row.zero_shot)?,
-            fine_tuned: column(|row| row.fine_tuned)?,
-            alpha: None,
-            patched: column(|row| row.patched)?,
-            gain: column(|row| row.gain)?,
-            supported_change: (0..rows[0].supported_change.len())
-                .map(change)
-                .collect::<Result<_>>()?,
-            note: None,
-        })
-    }
-
-    /// The mean of this row's changes over the supported tasks, which are
-    /// different images.
-    ///
-    /// # Errors
-    /// Refuses a row without a supported task.
-    pub fn supported_change_mean(&self) -> Result<Estimate> {
-        mean_of_independent(
-            &self
-                .supported_change
-                .iter()
-                .map(|(_, change)| *change)
-                .collect::<Vec<_>>(),
-        )
-    }
 }
 
 /// How alpha was chosen.
@@ -89,7 +34,7 @@ impl Rq1Row {
 pub struct AlphaChoice {
     /// The rule in a sentence.
     pub rule: String,
-    /// The values tried.
+    /// The values tried, each in [0, 1].
     pub grid: Vec<Alpha>,
     /// Every task looked at and its number of validation images.
     pub validation: Vec<(String, u64)>,
@@ -115,7 +60,7 @@ pub struct SkippedImages {
 pub struct Rq1Findings {
     /// One row per patching task.
     pub rows: Vec<Rq1Row>,
-    /// Their mean: [`Rq1Row::mean_of`] or a bootstrap.
+    /// Their mean, called so: statistics are not this crate's.
     pub mean: Rq1Row,
     /// What the horizontal axis of the curves shows: the supported task, or
     /// "mean of three supported tasks".
@@ -299,30 +244,4 @@ fn same_supported(first: &Rq1Row, row: &Rq1Row) -> Result<()> {
             actual,
         })
     }
-}
-
-/// The mean over different images, whose numbers add up.
-fn mean_of_independent(estimates: &[Estimate]) -> Result<Estimate> {
-    let n = estimates.iter().map(Estimate::n).sum();
-    combine(estimates, n, |distances| {
-        distances.iter().map(|d| d * d).sum::<f64>().sqrt()
-    })
-}
-
-/// The mean over the same images, which count once.
-fn mean_of_dependent(estimates: &[Estimate]) -> Result<Estimate> {
-    let n = estimates.iter().map(Estimate::n).max().unwrap_or(0);
-    combine(estimates, n, |distances| distances.iter().sum())
-}
-
-fn combine(estimates: &[Estimate], n: u64, total: fn(&[f64]) -> f64) -> Result<Estimate> {
-    if estimates.is_empty() {
-        return Err(Error::Empty);
-    }
-    let k = estimates.len() as f64;
-    let mean = estimates.iter().map(Estimate::value).sum::<f64>() / k;
-    let below: Vec<f64> = estimates.iter().map(|e| e.value() - e.low()).collect();
-    let above: Vec<f64> = estimates.iter().map(|e| e.high() - e.value()).collect();
-    let (low, high) = (mean - total(&below) / k, mean + total(&above) / k);
-    Estimate::new(mean, low.max(-1.0), high.min(1.0), n)
 }

@@ -1,3 +1,5 @@
+//! A table, for the terminal and for the page.
+
 use crate::escape::escape;
 
 /// One cell of a [`Table`].

@@ -1,3 +1,5 @@
+//! The figure of question 1: patching accuracy against supported accuracy over alpha.
+
 use crate::axis::Axis;
 use crate::escape::escape;
 use crate::figure::{Figure, N_SERIES, horizontal_axis, marker, px, svg, swatch, vertical_axis};
@@ -8,7 +10,7 @@ use std::fmt::Write;
 /// Both accuracies at one alpha.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {
-    /// Mixing coefficient.
+    /// Mixing coefficient, in [0, 1].
     pub alpha: Alpha,
     /// Accuracy on the supported task, a fraction.
     pub supported: Estimate,
@@ -48,7 +50,7 @@ impl Frame {
     }
 }
 
-/// The figure of RQ1: supported accuracy against patching accuracy, one curve
+/// The figure of RQ1: supported accuracy against patching accuracy in per cent, one curve
 /// per task over all alphas, the chosen alpha marked, the average in bold.
 ///
 /// `supported` names the horizontal axis, `split` says whose images these are.

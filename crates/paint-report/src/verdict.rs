@@ -1,3 +1,5 @@
+//! The answer to a question, from intervals alone.
+
 use crate::estimate::finite;
 use crate::{Estimate, Result, number};
 use serde::{Deserialize, Serialize};
@@ -31,11 +33,11 @@ impl std::fmt::Display for Outcome {
 /// points for accuracies and their differences.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
-    /// The value.
+    /// The value, in points or in its own unit.
     pub value: f64,
-    /// Lower end of the 95 % interval.
+    /// Lower end of the 95 % interval, in the unit of `value`.
     pub low: f64,
-    /// Upper end of the 95 % interval.
+    /// Upper end of the 95 % interval, in the unit of `value`.
     pub high: f64,
     /// Number of images (or of whatever was counted) behind the value.
     pub n: u64,

@@ -1,0 +1,93 @@
+//! A directory in the place of another, so that a kill at any moment leaves one of them whole.
+//!
+//! A directory cannot be renamed over one that has files. So NAME steps aside to `.NAME.old`, its
+//! successor takes the name, and then the old one goes. Killed between these two renames there is
+//! no NAME but a whole `.NAME.old`, and [`restore`] puts it back: a save that was killed before its
+//! end has not happened.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// Puts the checkpoint `dir` back if a killed [`save`](crate::save) has left it aside. Every load
+/// and every save does so itself; programs that look for a checkpoint's files do it before.
+///
+/// # Errors
+/// If it is there and cannot be renamed.
+pub fn restore(dir: &Path) -> Result<()> {
+    if dir.file_name().is_none() || dir.exists() {
+        return Ok(());
+    }
+    let aside = sibling(dir, "old")?;
+    if !aside.exists() {
+        return Ok(());
+    }
+    match fs::rename(&aside, dir) {
+        // Another process was faster.
+        Err(_) if dir.exists() => Ok(()),
+        renamed => renamed.map_err(Error::io("restore", dir)),
+    }
+}
+
+/// Puts the finished directory `built` in the place of `dir`, which [`restore`] has been called on.
+pub(crate) fn replace(dir: &Path, built: &Path) -> Result<()> {
+    sync_directory(built)?;
+    let aside = sibling(dir, "old")?;
+    let replaces = dir.exists();
+    if replaces {
+        remove_if_there(&aside)?;
+        fs::rename(dir, &aside).map_err(Error::io("rename", dir))?;
+    }
+    if let Err(e) = fs::rename(built, dir) {
+        if replaces {
+            fs::rename(&aside, dir).map_err(Error::io("restore", dir))?;
+        }
+        return Err(Error::io("rename", built)(e));
+    }
+    sync_directory(parent(dir))?;
+    if replaces {
+        remove_if_there(&aside)?;
+    }
+    Ok(())
+}
+
+/// `.NAME.SUFFIX` beside `dir`.
+pub(crate) fn sibling(dir: &Path, suffix: &str) -> Result<PathBuf> {
+    let Some(name) = dir.file_name() else {
+        let source = std::io::Error::from(std::io::ErrorKind::InvalidFilename);
+        return Err(Error::io("save to", dir)(source));
+    };
+    let mut sibling = std::ffi::OsString::from(".");
+    sibling.push(name);
+    sibling.push(".");
+    sibling.push(suffix);
+    Ok(parent(dir).join(sibling))
+}
+
+pub(crate) fn remove_if_there(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", dir)(e)),
+        _ => Ok(()),
+    }
+}
+
+fn parent(dir: &Path) -> &Path {
+    dir.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// Makes the names in a directory survive a power cut.
+#[cfg(unix)]
+fn sync_directory(dir: &Path) -> Result<()> {
+    fs::File::open(dir)
+        .and_then(|d| d.sync_all())
+        .map_err(Error::io("sync", dir))
+}
+
+/// Windows cannot open a directory to sync it.
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> Result<()> {
+    Ok(())
+}
