@@ -144,7 +144,7 @@ fn question_1_runs_out_of_space_again_and_again_and_ends_as_it_would_have() {
         disk.leave(if round.is_multiple_of(2) {
             0
         } else {
-            round * (48 << 10)
+            round * (16 << 10)
         });
         let output = ask(&out);
         if output.status.success() {
