@@ -49,7 +49,7 @@ impl Model {
 }
 
 fn write_model(texts: &Path, dir: &Path) {
-    paint_world::write_tokenizer(texts).unwrap();
+    paint_world::write_tokenizer(texts, 48).unwrap();
     let end = paint_world::VOCABULARY_SIZE as u32 - 1;
     let config = ClipConfig {
         vision: VisionConfig {

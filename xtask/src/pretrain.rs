@@ -40,8 +40,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
     let config = preset.clip_config();
     let texts = out.join("tokenizer");
-    paint_world::write_tokenizer(&texts)?;
-    set_image_size(&texts, config.vision.image_size)?;
+    paint_world::write_tokenizer(&texts, config.vision.image_size)?;
     // The tokenizer reads its context length there.
     let config_json = format!("{:#}\n", config.to_json());
     std::fs::write(texts.join("config.json"), config_json).context("cannot write config.json")?;
@@ -146,17 +145,6 @@ fn named_tasks(preset: &Preset) -> Result<Vec<Task>> {
     }
     tasks.retain(|task| task.class_names.len() > 1);
     Ok(tasks)
-}
-
-/// The world's preprocessing with another image size.
-fn set_image_size(dir: &Path, size: usize) -> Result<()> {
-    let path = dir.join("preprocessor_config.json");
-    let text = std::fs::read_to_string(&path)?;
-    let mut config: serde_json::Value = serde_json::from_str(&text)?;
-    config["size"] = serde_json::json!({ "shortest_edge": size });
-    config["crop_size"] = serde_json::json!({ "height": size, "width": size });
-    std::fs::write(&path, format!("{config:#}\n"))
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn open_corpus(

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rate(n_captions, start)
     )?;
     let start = Instant::now();
-    write_tokenizer(&root.join("tokenizer"))?;
+    write_tokenizer(&root.join("tokenizer"), 48)?;
     writeln!(out, "tokenizer: {:.1} s", start.elapsed().as_secs_f64())?;
     Ok(())
 }

@@ -13,15 +13,17 @@ use crate::tokenizer::write_tokenizer;
 pub struct Checkpoint {
     /// Its name.
     pub name: &'static str,
+    image_size: usize,
     config: &'static str,
     provenance: &'static str,
     weights: &'static [u8],
 }
 
 macro_rules! checkpoint {
-    ($name:literal) => {
+    ($name:literal, $image_size:literal) => {
         Checkpoint {
             name: $name,
+            image_size: $image_size,
             config: include_str!(concat!("../checkpoints/", $name, "/config.json")),
             provenance: include_str!(concat!("../checkpoints/", $name, "/paint.json")),
             weights: include_bytes!(concat!("../checkpoints/", $name, "/model.safetensors")),
@@ -29,9 +31,10 @@ macro_rules! checkpoint {
     };
 }
 
-static CHECKPOINTS: [Checkpoint; 1] = [checkpoint!("world-xs")];
+static CHECKPOINTS: [Checkpoint; 2] =
+    [checkpoint!("world-xs", 48), checkpoint!("photos-small", 32)];
 
-/// All embedded checkpoints, smallest first.
+/// All embedded checkpoints: of the world, smallest first, then of photographs.
 #[must_use]
 pub fn checkpoints() -> &'static [Checkpoint] {
     &CHECKPOINTS
@@ -48,9 +51,22 @@ impl Checkpoint {
         if std::fs::read(&weights).is_ok_and(|found| found == self.weights) {
             return Ok(());
         }
-        write_tokenizer(directory)?;
+        write_tokenizer(directory, self.image_size)?;
         write_atomically(&directory.join("config.json"), self.config.as_bytes())?;
         write_atomically(&directory.join("paint.json"), self.provenance.as_bytes())?;
         Ok(write_atomically(&weights, self.weights)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_sizes_are_those_of_the_configurations() {
+        for checkpoint in checkpoints() {
+            let config: serde_json::Value = serde_json::from_str(checkpoint.config).unwrap();
+            assert_eq!(config["vision_config"]["image_size"], checkpoint.image_size);
+        }
     }
 }

@@ -14,7 +14,6 @@ use paint_data::write_atomically;
 use serde_json::{Value, json};
 
 use crate::artwork::ALL;
-use crate::canvas::SIDE;
 use crate::captions::Corpus;
 use crate::error::Result;
 use crate::places::PLACES;
@@ -34,18 +33,19 @@ const WORD_END: &str = "</w>";
 const N_SAMPLED_CAPTIONS: u64 = 3_000;
 
 /// Writes `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json` and
-/// `preprocessor_config.json` for a checkpoint trained on the world.
+/// `preprocessor_config.json` for a checkpoint that reads the world's captions and sees images
+/// of `image_size` x `image_size` pixels.
 ///
 /// The end of text has the largest id, so that both of CLIP's rules for finding it work.
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn write_tokenizer(directory: &Path) -> Result<()> {
+pub fn write_tokenizer(directory: &Path, image_size: usize) -> Result<()> {
     let files = [
         ("tokenizer.json", tokenizer(&word_counts())),
         ("tokenizer_config.json", tokenizer_config()),
         ("special_tokens_map.json", special_tokens()),
-        ("preprocessor_config.json", preprocessor_config()),
+        ("preprocessor_config.json", preprocessor_config(image_size)),
     ];
     for (name, content) in files {
         write_atomically(&directory.join(name), format!("{content:#}\n").as_bytes())?;
@@ -71,14 +71,14 @@ fn special_tokens() -> Value {
     json!({ "bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END })
 }
 
-fn preprocessor_config() -> Value {
+fn preprocessor_config(image_size: usize) -> Value {
     json!({
         "image_processor_type": "CLIPImageProcessor",
         "do_resize": true,
-        "size": { "shortest_edge": SIDE },
+        "size": { "shortest_edge": image_size },
         "resample": 3,
         "do_center_crop": true,
-        "crop_size": { "height": SIDE, "width": SIDE },
+        "crop_size": { "height": image_size, "width": image_size },
         "do_rescale": true,
         "rescale_factor": 1.0 / 255.0,
         "do_normalize": true,
@@ -301,7 +301,7 @@ mod tests {
     /// Training takes a second: once for all tests.
     static WRITTEN: LazyLock<Tokenizer> = LazyLock::new(|| {
         let directory = tempfile::tempdir().unwrap();
-        write_tokenizer(directory.path()).unwrap();
+        write_tokenizer(directory.path(), 48).unwrap();
         Tokenizer::from_file(directory.path().join("tokenizer.json")).unwrap()
     });
 

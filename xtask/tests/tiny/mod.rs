@@ -65,7 +65,7 @@ impl Question {
 }
 
 fn write_model(texts: &Path, model: &Path) {
-    paint_world::write_tokenizer(texts).unwrap();
+    paint_world::write_tokenizer(texts, 48).unwrap();
     let end = paint_world::VOCABULARY_SIZE as u32 - 1;
     let config = ClipConfig {
         vision: VisionConfig {
