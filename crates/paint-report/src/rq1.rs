@@ -144,7 +144,10 @@ fn choice_blocks(findings: &Rq1Findings) -> Result<Vec<Block>> {
         .collect();
     let columns = vec!["task".to_owned(), "validation images".to_owned()];
     Ok(vec![
-        Block::Paragraph(format!("{} Test images had no part in it.", choice.rule)),
+        Block::Paragraph(format!(
+            "α is the one with the {}. Test images had no part in it.",
+            choice.rule
+        )),
         Block::Paragraph(format!("Values tried: {}.", grid.join(", "))),
         Block::Figure(panels),
         Block::Table(Table::new(
