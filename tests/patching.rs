@@ -5,13 +5,12 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use image::RgbImage;
 use paint_clip::{
     Clip, ClipConfig, Preprocessor, Provenance, Tensors, TextConfig, Tokenizer, VisionConfig,
     WeightDtype, ZeroShotHead, image_tensor_names, init, load_tensors, save,
 };
-use paint_data::{Dataset, Hub, PixelTable, PixelTransform, Rng, SkipPolicy, SplitName, Task};
-use paint_eval::{Predictions, predict};
+use paint_data::{Dataset, Hub, PixelTable, Rng, SkipPolicy, SplitName, Task};
+use paint_eval::{Predictions, SeenBy, predict};
 use paint_mix::{
     Candidate, Options, Rule, ValidationAccuracy, choose, interpolate, interpolate_values,
 };
@@ -94,23 +93,6 @@ fn write(dir: &Path, config: &ClipConfig, tensors: &Tensors, source: &Path) {
     .unwrap();
 }
 
-struct Transform<'a>(&'a Preprocessor);
-
-impl PixelTransform for Transform<'_> {
-    fn key(&self) -> String {
-        self.0.key()
-    }
-    fn height(&self) -> usize {
-        self.0.height()
-    }
-    fn width(&self) -> usize {
-        self.0.width()
-    }
-    fn apply(&self, image: &RgbImage) -> Vec<u8> {
-        self.0.resize_crop(image)
-    }
-}
-
 /// One task of the world: drawn, written as Parquet, read back.
 struct Images {
     task: Task,
@@ -126,7 +108,7 @@ fn images(name: &str, root: &Path, preprocessor: &Preprocessor) -> Images {
     let hub = Hub::Directory(root.to_owned());
     let table = |split| {
         let dataset = Dataset::open(&task, split, &hub).unwrap();
-        let (transform, cache) = (Transform(preprocessor), root.join("cache"));
+        let (transform, cache) = (SeenBy(preprocessor), root.join("cache"));
         PixelTable::build(&dataset, &transform, &cache, SkipPolicy::default(), &|_| {}).unwrap()
     };
     Images {

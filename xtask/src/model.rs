@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use candle_core::Device;
-use image::RgbImage;
 use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, ZeroShotHead, load_tensors};
-use paint_data::{PixelTransform, Task};
+use paint_data::Task;
+use paint_eval::SeenBy;
 
 /// A model as it was found.
 pub(crate) struct Model {
@@ -46,28 +46,7 @@ impl Model {
     }
 
     /// What the model sees of an image, for paint-data.
-    pub(crate) fn transform(&self) -> Transform<'_> {
-        Transform(&self.preprocessor)
-    }
-}
-
-/// Joins the model's preprocessing to the data's pixel tables.
-pub(crate) struct Transform<'a>(pub(crate) &'a Preprocessor);
-
-impl PixelTransform for Transform<'_> {
-    fn key(&self) -> String {
-        self.0.key()
-    }
-
-    fn height(&self) -> usize {
-        self.0.height()
-    }
-
-    fn width(&self) -> usize {
-        self.0.width()
-    }
-
-    fn apply(&self, image: &RgbImage) -> Vec<u8> {
-        self.0.resize_crop(image)
+    pub(crate) fn transform(&self) -> SeenBy<'_> {
+        SeenBy(&self.preprocessor)
     }
 }

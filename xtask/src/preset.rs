@@ -195,6 +195,8 @@ mod tests {
             let path = entry.unwrap().path();
             let preset = Preset::find(path.to_str().unwrap()).unwrap();
             assert_eq!(preset.name, path.file_stem().unwrap().to_str().unwrap());
+            let album = preset.train.album as u64;
+            assert!([1, paint_world::ALBUM].contains(&album), "{}", preset.name);
             n += 1;
         }
         assert!(n > 1);

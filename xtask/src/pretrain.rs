@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use paint_clip::{Clip, Preprocessor, Provenance, Tokenizer, WeightDtype, ZeroShotHead, save};
 use paint_data::{CaptionDataset, Dataset, Hub, PixelTable, Rng, SkipPolicy, SplitName, Task};
+use paint_eval::SeenBy;
 use paint_tune::{Corpus, PretrainInput, pretrain};
 
-use crate::model::Transform;
 use crate::preset::{CorpusSource, Preset};
 use crate::progress::Console;
 use crate::tasks::{find_task, hub_of};
@@ -193,7 +193,7 @@ fn open_corpus(
     );
     let table = PixelTable::build(
         captions.images(),
-        &Transform(preprocessor),
+        &SeenBy(preprocessor),
         &out.join("cache"),
         SkipPolicy::default(),
         &|done| bar.set_position(done),

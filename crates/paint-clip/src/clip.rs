@@ -63,7 +63,7 @@ impl Clip {
     }
 
     /// As [`encode_image`](Self::encode_image), seeing only the patches with the numbers `seen`,
-    /// which count row by row from 0: pretraining on half of the patches costs half as much
+    /// which count row by row from 0: pretraining on half of the patches does about half of the work
     /// (Li et al. 2022, "Scaling language-image pre-training via masking").
     ///
     /// # Errors

@@ -97,7 +97,9 @@ fn decode_jpeg(bytes: &[u8]) -> Result<RgbImage, String> {
     // As PIL: it shows in progressive files whose last scans were left out.
     decoder.set_block_smoothing(true);
     let image = decoder.decode_image().map_err(jpeg_error)?;
-    Ok(RgbImage::from_raw(width, height, image.data).expect("three bytes for each pixel"))
+    let n_bytes = image.data.len();
+    RgbImage::from_raw(width, height, image.data)
+        .ok_or_else(|| format!("{n_bytes} bytes of pixels for {width}×{height}"))
 }
 
 fn jpeg_error(error: JpegError) -> String {

@@ -31,9 +31,11 @@ mod paired;
 mod predict;
 mod predictions;
 mod proportion;
+mod transform;
 
 pub use error::{Error, Result};
 pub use paired::{Difference, Paired, mean_difference};
 pub use predict::predict;
 pub use predictions::{Predictions, TOP};
 pub use proportion::{Proportion, mean_proportion};
+pub use transform::SeenBy;

@@ -7,10 +7,10 @@ use paint_clip::{
     Clip, ClipConfig, Preprocessor, Tensors, TextConfig, Tokenizer, VisionConfig, ZeroShotHead,
 };
 use paint_data::{
-    Dataset, Features, Hub, PixelTable, PixelTransform, Rng, Row, SkipPolicy, SplitName, Target,
-    Task, TaskSource, write_parquet,
+    Dataset, Features, Hub, PixelTable, Rng, Row, SkipPolicy, SplitName, Target, Task, TaskSource,
+    write_parquet,
 };
-use paint_eval::{Error, Predictions, predict};
+use paint_eval::{Error, Predictions, SeenBy, predict};
 use serde_json::json;
 use std::{fs, io::Cursor, path::Path, sync::Mutex};
 
@@ -18,23 +18,6 @@ const NAMES: [&str; 7] = ["cat", "dog", "bird", "fish", "cow", "hen", "bee"];
 const N: usize = 11;
 const SIZE: u32 = 8;
 const WIDTH: usize = 6;
-
-struct Fit<'a>(&'a Preprocessor);
-
-impl PixelTransform for Fit<'_> {
-    fn key(&self) -> String {
-        self.0.key()
-    }
-    fn height(&self) -> usize {
-        self.0.height()
-    }
-    fn width(&self) -> usize {
-        self.0.width()
-    }
-    fn apply(&self, image: &RgbImage) -> Vec<u8> {
-        self.0.resize_crop(image)
-    }
-}
 
 fn config() -> ClipConfig {
     let vision = VisionConfig {
@@ -141,7 +124,7 @@ fn table(dir: &Path, preprocessor: &Preprocessor) -> PixelTable {
     task.files.test = Some("test.parquet".to_owned());
     let hub = Hub::Directory(dir.to_owned());
     let dataset = Dataset::open(&task, SplitName::Test, &hub).unwrap();
-    let transform = Fit(preprocessor);
+    let transform = SeenBy(preprocessor);
     PixelTable::build(
         &dataset,
         &transform,

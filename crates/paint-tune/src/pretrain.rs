@@ -54,8 +54,8 @@ pub struct PretrainConfig {
     pub clip_norm: f64,
     /// Variation of the images.
     pub augment: Augment,
-    /// Share of each image's patches that a step sees, in (0, 1]: half of them cost half as
-    /// much. The last fifth of the steps sees whole images (Li et al. 2022, "Scaling
+    /// Share of each image's patches that a step sees, in (0, 1]: half of them are about
+    /// half of the work. The last fifth of the steps sees whole images (Li et al. 2022, "Scaling
     /// language-image pre-training via masking").
     pub patches: f64,
     /// Seed of first weights, order and variation.
