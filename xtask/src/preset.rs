@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use paint_clip::{ClipConfig, HiddenAct, TextConfig, VisionConfig};
 use paint_data::{Task, read_toml};
-use paint_tune::PretrainConfig;
+use paint_tune::{Augment, PretrainConfig};
 use paint_world::Recipe;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,9 @@ pub(crate) struct TaskCorpus {
     /// Share of the images that get their class name even though there are vague captions.
     #[serde(default)]
     pub(crate) named: f32,
+    /// Variation of the images, in place of the one in [train].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) augment: Option<Augment>,
 }
 
 impl TaskCorpus {
@@ -97,6 +100,10 @@ impl TaskCorpus {
     fn check(&self) -> Result<()> {
         self.task()?;
         let (name, named) = (&self.name, self.named);
+        if let Some(augment) = &self.augment {
+            let of_corpus = || format!("corpus.task {name}: augment");
+            augment.check().with_context(of_corpus)?;
+        }
         if !(0.0..=1.0).contains(&named) {
             bail!("corpus.task {name}: named = {named}: a share from 0 to 1");
         }
@@ -111,6 +118,14 @@ impl TaskCorpus {
 }
 
 impl CorpusSource {
+    /// Variation of its images, if it has one of its own.
+    pub(crate) fn augment(&self) -> Option<Augment> {
+        match self {
+            Self::World { .. } => None,
+            Self::Task(corpus) => corpus.augment,
+        }
+    }
+
     fn check(&self) -> Result<()> {
         match self {
             Self::World { n: 0, .. } => bail!("corpus.world: n must be at least 1"),
@@ -239,6 +254,11 @@ mod tests {
                 "name = \"cifar10\"",
                 "name = \"cifar10\"\nnamed = 0.5",
                 "named",
+            ),
+            (
+                "name = \"cifar10\"",
+                "name = \"cifar10\"\naugment = { min_area = 0.0, mirror = true }",
+                "cifar10: augment",
             ),
             ("patches = 0.5", "patches = 0.0", "patches"),
         ] {

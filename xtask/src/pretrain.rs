@@ -52,12 +52,16 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     for source in &preset.corpus {
         tables.push(open_corpus(source, &out, &hub, &preprocessor, console)?);
     }
-    let corpora = tables.iter().map(|(captions, images)| {
-        Ok(Corpus {
-            images,
-            captions: captions.captions_of(images)?,
-        })
-    });
+    let corpora = tables
+        .iter()
+        .zip(&preset.corpus)
+        .map(|((captions, images), source)| {
+            Ok(Corpus {
+                images,
+                captions: captions.captions_of(images)?,
+                augment: source.augment(),
+            })
+        });
     let corpora: Vec<Corpus<'_>> = corpora.collect::<Result<_>>()?;
 
     let input = PretrainInput {
@@ -108,8 +112,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
             cosines.insert(task.name, cosine);
         }
     }
+    // By way of text, where a share of 0.6 is 0.6 and not the nearest f32's digits.
+    let preset_as_written = serde_json::from_str(&serde_json::to_string(&preset)?)?;
     let notes = BTreeMap::from([
-        ("preset".to_owned(), serde_json::to_value(&preset)?),
+        ("preset".to_owned(), preset_as_written),
         (
             "largest_cosine_of_class_vectors".to_owned(),
             serde_json::to_value(&cosines)?,

@@ -37,6 +37,7 @@ mod lanes;
 mod layer_norm;
 mod linear;
 mod matmul;
+mod muon;
 mod slices;
 
 pub use activation::Activation;
@@ -48,3 +49,4 @@ pub use embed::embed_with_class_token;
 pub use lanes::Lanes;
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_activation};
+pub use muon::Muon;

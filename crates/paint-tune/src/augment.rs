@@ -27,7 +27,11 @@ impl Default for Augment {
 }
 
 impl Augment {
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Checks the share of the area.
+    ///
+    /// # Errors
+    /// If it is outside (0, 1].
+    pub fn check(&self) -> Result<()> {
         let area = f64::from(self.min_area);
         let ok = area > 0.0 && area <= 1.0;
         check_all(&[("min_area", area, ok, "a share in (0, 1]")])

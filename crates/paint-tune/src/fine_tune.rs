@@ -169,7 +169,7 @@ pub fn fine_tune(
             step,
         )?;
         if step % config.save_every == 0 || step == config.steps {
-            save(state, &key, step, &optimizer)?;
+            save(state, &key, step, &mut optimizer)?;
         }
         progress(Progress {
             step,

@@ -1,10 +1,12 @@
-//! AdamW over named variables, with clipping of the global gradient norm.
+//! AdamW over named variables, or Muon for the matrices of the layers, with clipping of the
+//! global gradient norm.
 
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-use paint_nn::{AdamW, AdamWState};
+use paint_nn::{AdamW, AdamWState, Muon};
+use rayon::prelude::*;
 
 use crate::{Error, Result};
 
@@ -13,11 +15,29 @@ pub(crate) struct Optimizer {
     pub(crate) parameters: BTreeMap<String, Parameter>,
     weight_decay: f64,
     clip_norm: f64,
+    /// Muon's learning rate by AdamW's.
+    muon_rate: f64,
 }
 
 pub(crate) struct Parameter {
     pub(crate) theta: Var,
-    pub(crate) moments: AdamWState,
+    pub(crate) moments: Moments,
+}
+
+/// What an optimiser remembers of a parameter's gradients.
+pub(crate) enum Moments {
+    AdamW(AdamWState),
+    Muon(Vec<f32>),
+}
+
+impl Moments {
+    /// The arrays by their names in a state file, each with as many values as the parameter.
+    pub(crate) fn arrays(&mut self) -> Vec<(&'static str, &mut Vec<f32>)> {
+        match self {
+            Self::AdamW(AdamWState { m, v }) => vec![("m", m), ("v", v)],
+            Self::Muon(momentum) => vec![("momentum", momentum)],
+        }
+    }
 }
 
 impl Optimizer {
@@ -31,7 +51,7 @@ impl Optimizer {
             .into_iter()
             .map(|(name, tensor)| {
                 let theta = Var::from_tensor(tensor)?;
-                let moments = AdamWState::zeros(tensor.elem_count());
+                let moments = Moments::AdamW(AdamWState::zeros(tensor.elem_count()));
                 Ok((name.clone(), Parameter { theta, moments }))
             })
             .collect::<Result<_>>()?;
@@ -39,7 +59,21 @@ impl Optimizer {
             parameters,
             weight_decay,
             clip_norm,
+            muon_rate: 0.0,
         })
+    }
+
+    /// Gives the matrices of the towers' layers to Muon, at `rate` times AdamW's learning rate.
+    /// Embeddings, positions and the projections at the ends stay with AdamW, as Muon's authors
+    /// advise.
+    pub(crate) fn with_muon(mut self, rate: f64) -> Self {
+        self.muon_rate = rate;
+        for (name, parameter) in &mut self.parameters {
+            if name.contains(".layers.") && parameter.theta.rank() == 2 {
+                parameter.moments = Moments::Muon(vec![0.0; parameter.theta.elem_count()]);
+            }
+        }
+        self
     }
 
     /// The gradient of every variable, summed over several backward passes in their order; a
@@ -81,26 +115,31 @@ impl Optimizer {
             });
         }
         let scale = (self.clip_norm / (norm + 1e-6)).min(1.0);
-        for (name, parameter) in &mut self.parameters {
-            // Biases, norms, the class token and the temperature are vectors or scalars:
-            // shrinking them has no meaning.
-            let decays = parameter.theta.rank() >= 2;
-            let adamw = AdamW {
-                learning_rate,
-                beta1: 0.9,
-                beta2: 0.98,
-                eps: 1e-6,
-                weight_decay: if decays { self.weight_decay } else { 0.0 },
-            };
-            let gradient = &gradients[name];
-            adamw.step(
-                &parameter.theta,
-                gradient,
-                scale,
-                &mut parameter.moments,
-                step,
-            )?;
-        }
+        let muon = Muon {
+            learning_rate: self.muon_rate * learning_rate,
+            momentum: 0.95,
+            weight_decay: self.weight_decay,
+        };
+        let weight_decay = self.weight_decay;
+        let one = |(name, Parameter { theta, moments }): (&String, &mut Parameter)| match moments {
+            Moments::AdamW(moments) => {
+                // Biases, norms, the class token and the temperature are vectors or scalars:
+                // shrinking them has no meaning.
+                let decays = theta.rank() >= 2;
+                let adamw = AdamW {
+                    learning_rate,
+                    beta1: 0.9,
+                    beta2: 0.98,
+                    eps: 1e-6,
+                    weight_decay: if decays { weight_decay } else { 0.0 },
+                };
+                adamw.step(theta, &gradients[name], scale, moments, step)
+            }
+            Moments::Muon(momentum) => {
+                theta.set(&muon.step(theta, &gradients[name], scale, momentum)?)
+            }
+        };
+        self.parameters.par_iter_mut().try_for_each(one)?;
         Ok(())
     }
 }
@@ -159,7 +198,8 @@ mod tests {
             optimizer.step(&gradients, 0.1, 1).unwrap();
             // AdamW hides a gradient's length in the first update, its moments keep it.
             for (name, gradient) in &gradients {
-                let seen = &optimizer.parameters[name].moments.m;
+                let moments = &mut optimizer.parameters.get_mut(name).unwrap().moments;
+                let seen = &*moments.arrays()[0].1;
                 for (m, g) in seen.iter().zip(gradient.to_vec1::<f32>().unwrap()) {
                     let expected = 0.1 * scale * g;
                     assert!((m - expected).abs() < 1e-6, "{name}: {m}, not {expected}");
@@ -214,5 +254,24 @@ mod tests {
         // Of each of three layers six matrices, then patches, tokens, two positions, two
         // projections.
         assert_eq!(n_decayed, 3 * 6 + 6);
+    }
+    #[test]
+    fn muon_moves_the_matrices_of_the_layers_and_nothing_else() {
+        let shapes = tiny::config().tensor_shapes();
+        let ones = |shape: &Vec<usize>| Tensor::full(1f32, shape.as_slice(), &Device::Cpu).unwrap();
+        let theta: Tensors = shapes
+            .iter()
+            .map(|(name, shape)| (name.clone(), ones(shape)))
+            .collect();
+        // AdamW's rate is nothing, so that only Muon's matrices can move.
+        let mut optimizer = Optimizer::new(&theta, 0.0, 1.0).unwrap().with_muon(1e6);
+        optimizer.step(&theta, 1e-7, 1).unwrap();
+        for (name, parameter) in &optimizer.parameters {
+            let value = parameter.theta.flatten_all().unwrap();
+            let moved = (value.to_vec1::<f32>().unwrap()[0] - 1.0).abs() > 1e-4;
+            let expected =
+                name.contains("layers.") && name.ends_with("weight") && !name.contains("norm");
+            assert_eq!(moved, expected, "{name}");
+        }
     }
 }

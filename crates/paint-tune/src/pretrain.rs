@@ -44,15 +44,17 @@ pub struct PretrainConfig {
     /// Images or captions that go through a tower together on one thread; the result does not
     /// depend on the number of threads.
     pub micro_batch: usize,
-    /// Peak learning rate.
+    /// Peak learning rate of AdamW.
     pub learning_rate: f64,
+    /// Peak learning rate of Muon, which moves the matrices of the layers.
+    pub muon_learning_rate: f64,
     /// Share of the steps that warm up, in [0, 1).
     pub warmup: f64,
     /// Decoupled weight decay of matrices.
     pub weight_decay: f64,
     /// Largest norm of the whole gradient.
     pub clip_norm: f64,
-    /// Variation of the images.
+    /// Variation of the images, where their corpus has none of its own.
     pub augment: Augment,
     /// Share of each image's patches that a step sees, in (0, 1]: half of them are about
     /// half of the work. The last fifth of the steps sees whole images (Li et al. 2022, "Scaling
@@ -72,6 +74,7 @@ impl Default for PretrainConfig {
             album: 1,
             micro_batch: 32,
             learning_rate: 1e-3,
+            muon_learning_rate: 0.02,
             warmup: 0.05,
             weight_decay: 0.1,
             clip_norm: 1.0,
@@ -112,6 +115,7 @@ impl PretrainConfig {
             at_least_one("micro_batch", self.micro_batch as u64),
             at_least_one("save_every", self.save_every),
             positive("clip_norm", self.clip_norm),
+            positive("muon_learning_rate", self.muon_learning_rate),
             share("weight_decay", self.weight_decay),
             (
                 "patches",
@@ -129,6 +133,8 @@ pub struct Corpus<'a> {
     pub images: &'a PixelTable,
     /// As many captions, in the order of the images.
     pub captions: Vec<&'a str>,
+    /// Variation of these images, in place of the run's: what may be mirrored differs.
+    pub augment: Option<Augment>,
 }
 
 /// What is trained on what.
@@ -160,7 +166,8 @@ pub fn pretrain(
     check_input(input)?;
     let mut rng = Rng::derive(config.seed, &[INIT]);
     let first = init(input.config, &mut || rng.normal(), &Device::Cpu)?;
-    let mut optimizer = Optimizer::new(&first, config.weight_decay, config.clip_norm)?;
+    let mut optimizer = Optimizer::new(&first, config.weight_decay, config.clip_norm)?
+        .with_muon(config.muon_learning_rate / config.learning_rate);
     let key = run_key(input, config)?;
     let done = restore(state, &key, &mut optimizer)?;
 
@@ -194,7 +201,7 @@ pub fn pretrain(
         optimizer.step(&gradients, learning_rate, step)?;
         bound_temperature(&optimizer)?;
         if step % config.save_every == 0 || step == config.steps {
-            save(state, &key, step, &optimizer)?;
+            save(state, &key, step, &mut optimizer)?;
         }
         progress(Progress {
             step,
@@ -246,7 +253,7 @@ fn read_batch<'a>(
         batch.pixels.extend(read_varied(
             corpus.images,
             &rows,
-            &config.augment,
+            corpus.augment.as_ref().unwrap_or(&config.augment),
             seed,
             step,
         )?);
@@ -274,6 +281,7 @@ fn check_input(input: &PretrainInput<'_>) -> Result<()> {
         ));
     }
     for corpus in input.corpora {
+        corpus.augment.map_or(Ok(()), |augment| augment.check())?;
         check_size(corpus.images, input.config)?;
         if corpus.images.len() != corpus.captions.len() {
             let message = format!(
@@ -293,14 +301,15 @@ fn run_key(input: &PretrainInput<'_>, config: &PretrainConfig) -> Result<String>
         save_every: 1,
         ..config.clone()
     };
-    let mut key = RunKey::new("pretrain 2")
+    let mut key = RunKey::new("pretrain 3")
         .text(&format!("{config:?}"))
         .text(&format!("{:?}", input.config))
         .text(&format!("{:?}", input.preprocessor));
     for corpus in input.corpora {
         key = key
             .text(corpus.images.content_key())
-            .text(corpus.images.transform_key());
+            .text(corpus.images.transform_key())
+            .text(&format!("{:?}", corpus.augment));
         // A tokenizer is to the run what it makes of the captions.
         let ids = |caption: &&str| input.tokenizer.encode(caption);
         let ids: Vec<Vec<u32>> = corpus

@@ -1,4 +1,4 @@
-//! The state of a training run in one file: weights, both moments, and how many steps
+//! The state of a training run in one file: weights, moments, and how many steps
 //! are done. Written beside and renamed, so that a kill at any moment leaves a whole one.
 
 use std::collections::{BTreeMap, HashMap};
@@ -53,17 +53,15 @@ impl RunKey {
 }
 
 /// Replaces the state file.
-pub(crate) fn save(path: &Path, key: &str, step: u64, optimizer: &Optimizer) -> Result<()> {
+pub(crate) fn save(path: &Path, key: &str, step: u64, optimizer: &mut Optimizer) -> Result<()> {
     let mut arrays: BTreeMap<String, (Vec<usize>, Vec<f32>)> = BTreeMap::new();
-    for (name, parameter) in &optimizer.parameters {
+    for (name, parameter) in &mut optimizer.parameters {
         let shape = parameter.theta.dims().to_vec();
         let theta = parameter.theta.flatten_all()?.to_vec1::<f32>()?;
         arrays.insert(format!("theta/{name}"), (shape.clone(), theta));
-        arrays.insert(
-            format!("m/{name}"),
-            (shape.clone(), parameter.moments.m.clone()),
-        );
-        arrays.insert(format!("v/{name}"), (shape, parameter.moments.v.clone()));
+        for (kind, values) in parameter.moments.arrays() {
+            arrays.insert(format!("{kind}/{name}"), (shape.clone(), values.clone()));
+        }
     }
     let views = arrays.iter().map(|(name, (shape, values))| {
         let bytes = bytemuck::cast_slice(values);
@@ -105,7 +103,15 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         let _ = fs::remove_file(&part);
         return Err(error);
     }
-    fs::File::open(parent)?.sync_all()
+    sync_directory(parent)
+}
+
+/// Makes the rename itself durable; Windows cannot open a directory to do so.
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    match cfg!(unix) {
+        true => fs::File::open(directory)?.sync_all(),
+        false => Ok(()),
+    }
 }
 
 /// Loads the state file into `optimizer`; the number of steps done, 0 if there is no file.
@@ -155,7 +161,9 @@ pub(crate) fn restore(path: &Path, key: &str, optimizer: &mut Optimizer) -> Resu
         let n = parameter.theta.elem_count();
         let theta = Tensor::from_vec(load("theta", n)?, parameter.theta.shape(), &Device::Cpu)?;
         parameter.theta.set(&theta)?;
-        (parameter.moments.m, parameter.moments.v) = (load("m", n)?, load("v", n)?);
+        for (kind, values) in parameter.moments.arrays() {
+            *values = load(kind, n)?;
+        }
     }
     Ok(step)
 }

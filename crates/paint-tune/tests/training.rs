@@ -143,6 +143,7 @@ impl World {
         let corpora = [Corpus {
             images: &self.images,
             captions,
+            augment: None,
         }];
         let input = PretrainInput {
             config: &self.config,
@@ -325,6 +326,7 @@ fn hyperparameters_out_of_range_are_named() {
         warmup: 1.0, -0.1, f64::NAN;
         weight_decay: 1.0, -0.1;
         patches: 0.0, 1.1, f64::NAN;
+        muon_learning_rate: 0.0, -1e-3, f64::INFINITY;
     });
     for min_area in [0.0, 1.1, f32::NAN] {
         let augment = Augment {
