@@ -156,13 +156,7 @@ pub(crate) fn patch(
     let fine_tuned = fine_tuned_weights(model, task, settings, run, console)?;
     let evaluated: Vec<&Prepared> = std::iter::once(task).chain(supported).collect();
     let at = |alpha: f64, on: &Prepared, split: SplitName| -> Result<Predictions> {
-        // The zero-shot model is the same for every patching task.
-        let owner = if alpha == 0.0 {
-            "zero-shot"
-        } else {
-            task.name.as_str()
-        };
-        run.predictions(&format!("{owner}/{alpha:.3}/{}-{split}", on.name), || {
+        run.predictions(&predictions_name(&task.name, alpha, on, split), || {
             on.predict(&mixed(model, &fine_tuned, alpha)?, model, split)
         })
     };
@@ -234,6 +228,51 @@ pub(crate) fn patch(
         zero_shot,
         chosen,
         fine_tuned: at_one,
+    })
+}
+
+/// What the predictions of `patching_task`'s weights at `alpha` are called in a run.
+fn predictions_name(patching_task: &str, alpha: f64, on: &Prepared, split: SplitName) -> String {
+    // The zero-shot model is the same for every patching task.
+    let owner = if alpha == 0.0 {
+        "zero-shot"
+    } else {
+        patching_task
+    };
+    format!("{owner}/{alpha:.3}/{}-{split}", on.name)
+}
+
+/// Says so, before anything is trained, if the zero-shot model does not know `task` at all.
+pub(crate) fn warn_of_chance(
+    model: &Model,
+    task: &Prepared,
+    run: &RunDir,
+    console: &Console,
+) -> Result<()> {
+    let name = predictions_name(&task.name, 0.0, task, SplitName::Validation);
+    let zero_shot = run.predictions(&name, || {
+        let clip = Clip::from_tensors(&model.config, &model.tensors)?;
+        task.predict(&clip, model, SplitName::Validation)
+    })?;
+    if let Some(warning) = no_better_than_chance(&task.name, &zero_shot) {
+        console.say(warning);
+    }
+    Ok(())
+}
+
+/// What to say when a zero-shot model does not know a task at all, which names in the wrong order
+/// also look like.
+fn no_better_than_chance(name: &str, zero_shot: &Predictions) -> Option<String> {
+    let (accuracy, n_classes) = (zero_shot.accuracy(), zero_shot.n_classes());
+    let chance = 1.0 / n_classes as f64;
+    (n_classes > 1 && accuracy.low <= chance).then(|| {
+        format!(
+            "{name}: zero-shot {:.1} % of {} validation images is no better than chance ({:.1} % \
+             for {n_classes} classes); are the class names in the order of the labels?",
+            100.0 * accuracy.value,
+            accuracy.n,
+            100.0 * chance,
+        )
     })
 }
 
@@ -335,4 +374,30 @@ fn candidates(validation: &[(f64, Vec<Predictions>)]) -> Result<Vec<Candidate>> 
         })
     };
     validation.iter().map(candidate).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guessing_is_told_from_knowing() {
+        let of = |n_right: u32| {
+            let labels: Vec<u32> = (0..40).map(|i| i % 4).collect();
+            let guess =
+                |(i, label): (u32, &u32)| if i < n_right { *label } else { (label + 1) % 4 };
+            let ranked = (0..).zip(&labels).map(guess).flat_map(|first| {
+                let others = (0..4).filter(move |c| *c != first);
+                std::iter::once(first).chain(others)
+            });
+            let predictions = Predictions::new(labels.clone(), ranked.collect(), 4).unwrap();
+            no_better_than_chance("signs", &predictions)
+        };
+        let said = of(10).unwrap();
+        assert!(
+            said.contains("signs: zero-shot 25.0 % of 40") && said.contains("4 classes"),
+            "{said}"
+        );
+        assert_eq!(of(30), None);
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use paint_data::{Hub, SplitName, Suite, Task};
 use paint_mix::Rule;
 use paint_report::{
@@ -19,7 +19,7 @@ use crate::findings::{findings, note_skipped, record, verdict};
 use crate::machine;
 use crate::model::Model;
 use crate::models::find_model;
-use crate::patching::{Prepared, Settings, Source, patch};
+use crate::patching::{Prepared, Settings, Source, patch, warn_of_chance};
 use crate::progress::Console;
 use crate::run_dir::RunDir;
 use crate::tasks::{find_task, hub_of, prepare_world};
@@ -121,7 +121,8 @@ impl Question<'_> {
             let task = |name: &String| {
                 let mut task = find_task(name)?;
                 if let Some(part) = self.suite.train_part.get(name) {
-                    task.set_train_part(part)?;
+                    task.set_train_part(part)
+                        .with_context(|| format!("suite {}: [train_part]", self.suite.name))?;
                 }
                 Ok(task)
             };
@@ -183,6 +184,9 @@ impl Question<'_> {
         supported
             .iter()
             .for_each(|task| note_skipped(task, &mut skipped));
+        for task in supported.iter().chain(&patching) {
+            warn_of_chance(&model, task, &run, console)?;
+        }
         for task in patching {
             let task_started = Instant::now();
             note_skipped(&task, &mut skipped);

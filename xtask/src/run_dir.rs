@@ -88,7 +88,11 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&part, path)?;
-        fs::File::open(directory)?.sync_all()
+        // Makes the rename itself durable; Windows cannot open a directory to do so.
+        match cfg!(unix) {
+            true => fs::File::open(directory)?.sync_all(),
+            false => Ok(()),
+        }
     };
     write().with_context(|| {
         // The first error is the one to tell.
