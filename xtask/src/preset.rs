@@ -78,7 +78,7 @@ pub(crate) struct TaskCorpus {
     /// Share of the images that get their class name even though there are vague captions.
     #[serde(default)]
     pub(crate) named: f32,
-    /// Variation of the images, in place of the one in [train].
+    /// Variation of the images, in place of the one in `[train]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) augment: Option<Augment>,
 }
