@@ -255,6 +255,7 @@ mod tests {
         // projections.
         assert_eq!(n_decayed, 3 * 6 + 6);
     }
+
     #[test]
     fn muon_moves_the_matrices_of_the_layers_and_nothing_else() {
         let shapes = tiny::config().tensor_shapes();
