@@ -225,6 +225,10 @@ mod tests {
             checkpoint.write(directory.path()).unwrap();
             let provenance = std::fs::read(directory.path().join("paint.json")).unwrap();
             let provenance: serde_json::Value = serde_json::from_slice(&provenance).unwrap();
+            // A missing rate would read as the default one: only this checkpoint is older than
+            // Muon, as its card says.
+            let rate = &provenance["notes"]["preset"]["train"]["muon_learning_rate"];
+            assert_eq!(rate.is_number(), checkpoint.name != "photos-small");
             let made_by: Preset =
                 serde_json::from_value(provenance["notes"]["preset"].clone()).unwrap();
             assert_eq!(made_by, Preset::find(checkpoint.name).unwrap());

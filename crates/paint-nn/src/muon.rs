@@ -199,10 +199,20 @@ mod tests {
         let one = (0..5).fold(1.0, |x: f32, _| a * x + b * x.powi(3) + c * x.powi(5));
         assert!((length - 0.1 * one).abs() < 1e-5, "{length}, {one}");
         assert!((step[0] / length - 0.6).abs() < 1e-4, "{step:?}");
-        // Momentum 0.5 · 6 + 1, and Nesterov's half of it again on top of the gradient.
+        // Momentum 0.5 · 6 + 1, and Nesterov's half of it again on top of the gradient: (3, 2).
         let second = Tensor::new(&[[1.0f32, 0.0]], &Device::Cpu)?;
-        muon.step(&theta, &second, 1.0, &mut momentum)?;
+        let moved = muon.step(&theta, &second, 1.0, &mut momentum)?;
         assert_eq!(momentum, [4.0, 4.0]);
+        let moved = moved.to_vec2::<f32>()?;
+        let (x, y) = (0.98 - moved[0][0], 1.96 - moved[0][1]);
+        assert!((x / y - 1.5).abs() < 1e-4, "{x}, {y}");
+        // A column is twice as tall as wide.
+        let column = muon.step(&theta.t()?, &first.t()?, 1.0, &mut [0.0; 2])?;
+        let tall = 0.98 - column.to_vec2::<f32>()?[0][0];
+        assert!(
+            (tall - 0.6 * 0.1 * one * 2f32.sqrt()).abs() < 1e-5,
+            "{tall}"
+        );
         Ok(())
     }
 
