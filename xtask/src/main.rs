@@ -2,6 +2,7 @@
 //!
 //! It joins the crates and computes nothing of its own.
 
+mod bench;
 mod findings;
 mod machine;
 mod model;
@@ -41,6 +42,7 @@ enum Command {
     Rq1(rq1::Rq1Args),
     Patch(rq1::PatchArgs),
     Pretrain(pretrain::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Rq1(args) => rq1::rq1(&args, &console),
         Command::Patch(args) => rq1::patch_own(&args, &console),
         Command::Pretrain(args) => pretrain::run(&args, &console),
+        Command::Bench(args) => bench::run(&args, &console),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,7 +12,8 @@ pub(crate) fn runs() -> PathBuf {
     std::env::var_os("PAINT_RUNS").map_or_else(|| root().join("runs"), PathBuf::from)
 }
 
-fn root() -> &'static Path {
+/// The workspace's folder.
+pub(crate) fn root() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package)
 }
