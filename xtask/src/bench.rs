@@ -89,31 +89,38 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         Some(Against::Torch) => Some(Peer::start(&args.python)?),
         None => None,
     };
+    if !args.json {
+        print_line(&heading(peer.as_ref()))?;
+    }
     let bar = console.bar("measuring", cases.len() as u64);
-    let mut figures = Vec::new();
     for case in cases {
         bar.set_message(format!("{} {}", case.name, case.model));
         let figure = measure(case, peer.as_mut(), args.repeat.max(1))?;
         bar.inc(1);
-        if args.json {
-            print_line(&serde_json::to_string(&figure)?)?;
-        }
-        figures.push(figure);
+        let line = match args.json {
+            true => serde_json::to_string(&figure)?,
+            false => line(&figure),
+        };
+        bar.suspend(|| print_line(&line))?;
     }
     bar.finish_and_clear();
-    if !args.json {
-        print_line(&table(&figures, peer.as_ref()))?;
-    }
     Ok(())
 }
 
 fn chosen(args: &Args) -> Result<Vec<Case>> {
     let mut cases = model::cases()?;
     let names: Vec<&str> = cases.iter().map(|case| case.name).collect();
-    if let Some(unknown) = args.only.iter().find(|name| !names.contains(&name.as_str())) {
+    if let Some(unknown) = args
+        .only
+        .iter()
+        .find(|name| !names.contains(&name.as_str()))
+    {
         let mut names = names;
         names.dedup();
-        bail!("there is no benchmark {unknown}; there are {}", names.join(", "));
+        bail!(
+            "there is no benchmark {unknown}; there are {}",
+            names.join(", ")
+        );
     }
     let wanted = |list: &[String], name: &str| list.is_empty() || list.iter().any(|n| n == name);
     cases.retain(|case| wanted(&args.only, case.name) && wanted(&args.model, &case.model));
@@ -162,29 +169,33 @@ fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-fn table(figures: &[Figure], peer: Option<&Peer>) -> String {
-    let mut lines = vec![format!("{}, {} threads", machine::cpu(), machine::cores())];
-    if let Some(peer) = peer {
-        lines.push(format!("peer: {}", peer.versions()));
-    }
-    lines.push(format!(
-        "{:<17} {:<12} {:>5} {:>10} {:>10} {:>6}  unit",
-        "work", "model", "batch", "ours", "peer", "ratio"
-    ));
-    for figure in figures {
-        let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-        lines.push(format!(
-            "{:<17} {:<12} {:>5} {:>10.2} {:>10} {:>6}  {}",
-            figure.name,
-            figure.model,
-            or_dash(figure.batch.map(|batch| batch.to_string())),
-            figure.value,
-            or_dash(figure.peer.map(|peer| format!("{peer:.2}"))),
-            or_dash(figure.ratio.map(|ratio| format!("{ratio:.2}"))),
-            figure.unit
-        ));
-    }
-    lines.join("\n")
+/// What was measured where, and the columns' names.
+fn heading(peer: Option<&Peer>) -> String {
+    let peer = peer.map_or(String::new(), |peer| format!("peer: {}\n", peer.versions()));
+    let columns =
+        row(["work", "model", "batch", "ours", "peer", "ratio", "unit"].map(str::to_owned));
+    format!(
+        "{}, {} threads\n{peer}{columns}",
+        machine::cpu(),
+        machine::cores()
+    )
+}
+
+fn line(figure: &Figure) -> String {
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    row([
+        figure.name.to_owned(),
+        figure.model.clone(),
+        or_dash(figure.batch.map(|batch| batch.to_string())),
+        format!("{:.2}", figure.value),
+        or_dash(figure.peer.map(|peer| format!("{peer:.2}"))),
+        or_dash(figure.ratio.map(|ratio| format!("{ratio:.2}"))),
+        figure.unit.to_owned(),
+    ])
+}
+
+fn row([work, model, batch, ours, peer, ratio, unit]: [String; 7]) -> String {
+    format!("{work:<21} {model:<10} {batch:>5} {ours:>10} {peer:>10} {ratio:>6}  {unit}")
 }
 
 #[expect(clippy::print_stdout, reason = "the results of the command")]

@@ -1,7 +1,7 @@
 //! The stack of pre-norm transformer layers that both towers share.
 
 use candle_core::Tensor;
-use paint_nn::Activation;
+use paint_nn::{Activation, Affine, TransformerLayer};
 
 use crate::{Error, Result, Tensors};
 
@@ -13,71 +13,46 @@ pub(crate) fn named(tensors: &Tensors, name: &str) -> Result<Tensor> {
 
 #[derive(Debug)]
 pub(crate) struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
+    affine: Affine,
     eps: f64,
 }
 
 impl LayerNorm {
     pub(crate) fn new(tensors: &Tensors, prefix: &str, eps: f64) -> Result<Self> {
-        Ok(Self {
-            weight: named(tensors, &format!("{prefix}.weight"))?,
-            bias: named(tensors, &format!("{prefix}.bias"))?,
-            eps,
-        })
+        let affine = affine(tensors, prefix)?;
+        Ok(Self { affine, eps })
     }
 
     /// `x`: [.., d].
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(paint_nn::layer_norm(x, &self.weight, &self.bias, self.eps)?)
+        let Affine { weight, bias } = &self.affine;
+        Ok(paint_nn::layer_norm(x, weight, bias, self.eps)?)
     }
 }
 
-#[derive(Debug)]
-struct Linear {
-    weight: Tensor,
-    bias: Tensor,
+fn affine(tensors: &Tensors, prefix: &str) -> Result<Affine> {
+    Ok(Affine {
+        weight: named(tensors, &format!("{prefix}.weight"))?,
+        bias: named(tensors, &format!("{prefix}.bias"))?,
+    })
 }
 
-impl Linear {
-    fn new(tensors: &Tensors, prefix: &str) -> Result<Self> {
-        Ok(Self {
-            weight: named(tensors, &format!("{prefix}.weight"))?,
-            bias: named(tensors, &format!("{prefix}.bias"))?,
-        })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(paint_nn::linear(x, &self.weight, Some(&self.bias))?)
-    }
-}
-
-#[derive(Debug)]
-struct Layer {
-    layer_norm1: LayerNorm,
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    out_proj: Linear,
-    layer_norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
-}
-
-impl Layer {
-    fn new(tensors: &Tensors, prefix: &str, eps: f64) -> Result<Self> {
-        let linear = |name: &str| Linear::new(tensors, &format!("{prefix}.{name}"));
-        Ok(Self {
-            layer_norm1: LayerNorm::new(tensors, &format!("{prefix}.layer_norm1"), eps)?,
-            q_proj: linear("self_attn.q_proj")?,
-            k_proj: linear("self_attn.k_proj")?,
-            v_proj: linear("self_attn.v_proj")?,
-            out_proj: linear("self_attn.out_proj")?,
-            layer_norm2: LayerNorm::new(tensors, &format!("{prefix}.layer_norm2"), eps)?,
-            fc1: linear("mlp.fc1")?,
-            fc2: linear("mlp.fc2")?,
-        })
-    }
+fn layer(tensors: &Tensors, prefix: &str, shape: EncoderShape) -> Result<TransformerLayer> {
+    let affine = |name: &str| affine(tensors, &format!("{prefix}.{name}"));
+    Ok(TransformerLayer {
+        layer_norm1: affine("layer_norm1")?,
+        q_proj: affine("self_attn.q_proj")?,
+        k_proj: affine("self_attn.k_proj")?,
+        v_proj: affine("self_attn.v_proj")?,
+        out_proj: affine("self_attn.out_proj")?,
+        layer_norm2: affine("layer_norm2")?,
+        fc1: affine("mlp.fc1")?,
+        fc2: affine("mlp.fc2")?,
+        n_heads: shape.n_heads,
+        activation: shape.activation,
+        causal: shape.causal,
+        eps: shape.eps,
+    })
 }
 
 /// What the layers of one tower have in common.
@@ -93,16 +68,14 @@ pub(crate) struct EncoderShape {
 
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    layers: Vec<Layer>,
-    shape: EncoderShape,
+    layers: Vec<TransformerLayer>,
 }
 
 impl Encoder {
     pub(crate) fn new(tensors: &Tensors, tower: &str, shape: EncoderShape) -> Result<Self> {
-        let layer = |i| Layer::new(tensors, &format!("{tower}.encoder.layers.{i}"), shape.eps);
+        let layer = |i| layer(tensors, &format!("{tower}.encoder.layers.{i}"), shape);
         Ok(Self {
             layers: (0..shape.n_layers).map(layer).collect::<Result<_>>()?,
-            shape,
         })
     }
 
@@ -110,26 +83,6 @@ impl Encoder {
     pub(crate) fn forward(&self, x: Tensor) -> Result<Tensor> {
         self.layers
             .iter()
-            .try_fold(x, |x, layer| self.layer(layer, &x))
-    }
-
-    fn layer(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let EncoderShape {
-            n_heads,
-            activation,
-            causal,
-            ..
-        } = self.shape;
-        let u = layer.layer_norm1.forward(x)?;
-        let (q, k, v) = (
-            layer.q_proj.forward(&u)?,
-            layer.k_proj.forward(&u)?,
-            layer.v_proj.forward(&u)?,
-        );
-        let u = paint_nn::attention(&q, &k, &v, n_heads, causal)?;
-        let x = paint_nn::add(x, &layer.out_proj.forward(&u)?)?;
-        let u = layer.layer_norm2.forward(&x)?;
-        let u = paint_nn::linear_activation(&u, &layer.fc1.weight, &layer.fc1.bias, activation)?;
-        Ok(paint_nn::add(&x, &layer.fc2.forward(&u)?)?)
+            .try_fold(x, |x, layer| Ok(layer.forward(&x)?))
     }
 }

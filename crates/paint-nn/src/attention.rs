@@ -2,11 +2,10 @@
 //! each head is a strided view of the packed `[batch, tokens, width]` tensors.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
 
 use crate::activation::exp;
 use crate::matmul::{Matrix, Threads, matmul};
-use crate::slices::{tensor, values, vectorized, with_values};
+use crate::slices::{for_row_pieces, tensor, values, with_values};
 
 /// `softmax(q · kᵀ / √head_width) · v`, head by head.
 ///
@@ -48,11 +47,44 @@ pub fn attention(
         .apply_op3(&k.contiguous()?, &v.contiguous()?, op)
 }
 
-struct Attention {
-    tokens: usize,
-    width: usize,
-    head_width: usize,
-    causal: bool,
+/// The shape of an attention, and its kernels on plain slices.
+pub(crate) struct Attention {
+    pub(crate) tokens: usize,
+    pub(crate) width: usize,
+    pub(crate) head_width: usize,
+    pub(crate) causal: bool,
+}
+
+/// Queries, keys and values, whose rows of `width` values are `stride` apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    pub(crate) q: &'a [f32],
+    pub(crate) k: &'a [f32],
+    pub(crate) v: &'a [f32],
+    pub(crate) stride: usize,
+}
+
+impl<'a> Packed<'a> {
+    /// From rows of queries, keys and values side by side: `[tokens, 3 · width]`.
+    pub(crate) fn side_by_side(qkv: &'a [f32], width: usize) -> Self {
+        Self {
+            q: qkv,
+            k: &qkv[width..],
+            v: &qkv[2 * width..],
+            stride: 3 * width,
+        }
+    }
+
+    /// What begins at a row.
+    fn from_row(self, row: usize) -> Self {
+        let start = row * self.stride;
+        Self {
+            q: &self.q[start..],
+            k: &self.k[start..],
+            v: &self.v[start..],
+            ..self
+        }
+    }
 }
 
 impl Attention {
@@ -60,14 +92,10 @@ impl Attention {
         1.0 / (self.head_width as f32).sqrt()
     }
 
-    /// One head of one image's `[tokens, width]` values.
-    fn head<'a>(&self, image: &'a [f32], head: usize) -> Matrix<'a> {
-        Matrix::new(
-            &image[head * self.head_width..],
-            self.tokens,
-            self.head_width,
-            self.width,
-        )
+    /// One head of one image's rows.
+    fn head<'a>(&self, image: &'a [f32], stride: usize, head: usize) -> Matrix<'a> {
+        let start = head * self.head_width;
+        Matrix::new(&image[start..], self.tokens, self.head_width, stride)
     }
 
     fn square<'a>(&self, values: &'a [f32]) -> Matrix<'a> {
@@ -76,6 +104,11 @@ impl Attention {
 
     fn n_heads(&self) -> usize {
         self.width / self.head_width
+    }
+
+    /// Values of one image.
+    fn image(&self) -> usize {
+        (self.tokens * self.width).max(1)
     }
 
     /// The attention probabilities of one head into `p`.
@@ -89,16 +122,32 @@ impl Attention {
         }
     }
 
-    fn forward_image(&self, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32]) {
+    /// Every image of the batch into `out`: `[rows, width]`.
+    pub(crate) fn forward(&self, qkv: Packed<'_>, out: &mut [f32]) {
+        for_row_pieces(
+            out,
+            self.image(),
+            #[inline(always)]
+            |first, out| {
+                for (i, out) in out.chunks_exact_mut(self.image()).enumerate() {
+                    self.forward_image(qkv.from_row((first + i) * self.tokens), out);
+                }
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn forward_image(&self, qkv: Packed<'_>, out: &mut [f32]) {
         let mut p = vec![0.0; self.tokens * self.tokens];
         for head in 0..self.n_heads() {
-            self.probabilities(self.head(q, head), self.head(k, head), &mut p);
+            let [q, k, v] = [qkv.q, qkv.k, qkv.v].map(|x| self.head(x, qkv.stride, head));
+            self.probabilities(q, k, &mut p);
             let out = &mut out[head * self.head_width..];
             matmul(
                 out,
                 self.width,
                 self.square(&p),
-                self.head(v, head),
+                v,
                 1.0,
                 false,
                 Threads::One,
@@ -106,42 +155,49 @@ impl Attention {
         }
     }
 
-    fn backward_image(&self, [q, k, v, grad]: [&[f32]; 4], [dq, dk, dv]: [&mut [f32]; 3]) {
+    /// The gradients of queries, keys and values side by side: `[rows, 3 · width]`.
+    pub(crate) fn backward(&self, qkv: Packed<'_>, grad: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; 3 * grad.len()];
+        let image = self.image();
+        for_row_pieces(
+            &mut out,
+            3 * image,
+            #[inline(always)]
+            |first, out| {
+                for (i, out) in out.chunks_exact_mut(3 * image).enumerate() {
+                    let grad = &grad[(first + i) * image..][..image];
+                    self.backward_image(qkv.from_row((first + i) * self.tokens), grad, out);
+                }
+            },
+        );
+        out
+    }
+
+    #[inline(always)]
+    fn backward_image(&self, qkv: Packed<'_>, grad: &[f32], out: &mut [f32]) {
         let (tokens, width, scale) = (self.tokens, self.width, self.scale());
         let mut p = vec![0.0; tokens * tokens];
         let mut dp = vec![0.0; tokens * tokens];
         for head in 0..self.n_heads() {
+            let [q, k, v] = [qkv.q, qkv.k, qkv.v].map(|x| self.head(x, qkv.stride, head));
+            let grad = self.head(grad, width, head);
             let start = head * self.head_width;
-            let (q, k, v) = (self.head(q, head), self.head(k, head), self.head(v, head));
-            let grad = self.head(grad, head);
+            let mut write = |part: usize, lhs, rhs, scale| {
+                let out = &mut out[part * width + start..];
+                matmul(out, 3 * width, lhs, rhs, scale, false, Threads::One);
+            };
             self.probabilities(q, k, &mut p);
-            matmul(
-                &mut dv[start..],
-                width,
-                self.square(&p).t(),
-                grad,
-                1.0,
-                false,
-                Threads::One,
-            );
+            write(2, self.square(&p).t(), grad, 1.0);
             matmul(&mut dp, tokens, grad, v.t(), 1.0, false, Threads::One);
             for (p, dp) in p.chunks_exact(tokens).zip(dp.chunks_exact_mut(tokens)) {
                 let dot: f32 = p.iter().zip(&*dp).map(|(p, dp)| p * dp).sum();
-                dp.iter_mut()
-                    .zip(p)
-                    .for_each(|(dp, p)| *dp = p * (*dp - dot));
+                for (dp, p) in dp.iter_mut().zip(p) {
+                    *dp = p * (*dp - dot);
+                }
             }
             let ds = self.square(&dp);
-            matmul(&mut dq[start..], width, ds, k, scale, false, Threads::One);
-            matmul(
-                &mut dk[start..],
-                width,
-                ds.t(),
-                q,
-                scale,
-                false,
-                Threads::One,
-            );
+            write(0, ds, k, scale);
+            write(1, ds.t(), q, scale);
         }
     }
 }
@@ -149,10 +205,17 @@ impl Attention {
 /// Softmax in place, shifted by the maximum.
 #[inline(always)]
 fn softmax(row: &mut [f32]) {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    row.iter_mut().for_each(|x| *x = exp(*x - max));
+    let mut max = f32::NEG_INFINITY;
+    for &x in &*row {
+        max = max.max(x);
+    }
+    for x in &mut *row {
+        *x = exp(*x - max);
+    }
     let inverse = 1.0 / row.iter().sum::<f32>();
-    row.iter_mut().for_each(|x| *x *= inverse);
+    for x in row {
+        *x *= inverse;
+    }
 }
 
 impl CustomOp3 for Attention {
@@ -174,15 +237,9 @@ impl CustomOp3 for Attention {
             values(k, k_layout)?,
             values(v, v_layout)?,
         );
+        let stride = self.width;
         let mut out = vec![0.0; q.len()];
-        let image = (self.tokens * self.width).max(1);
-        out.par_chunks_mut(image).enumerate().for_each(|(i, out)| {
-            let at = |x: &'_ [f32]| i * image..((i + 1) * image).min(x.len());
-            vectorized(
-                #[inline(always)]
-                || self.forward_image(&q[at(q)], &k[at(k)], &v[at(v)], out),
-            );
-        });
+        self.forward(Packed { q, k, v, stride }, &mut out);
         Ok((CpuStorage::F32(out), q_layout.shape().clone()))
     }
 
@@ -194,36 +251,19 @@ impl CustomOp3 for Attention {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let shape = q.shape().clone();
-        let image = (self.tokens * self.width).max(1);
-        let mut grads = [const { Vec::new() }; 3].map(|_: Vec<f32>| vec![0.0; shape.elem_count()]);
-        let [dq, dk, dv] = &mut grads;
-        with_values(q, |q| {
+        let (rows, width) = (q.elem_count() / self.width.max(1), self.width);
+        let side_by_side = with_values(q, |q| {
             with_values(k, |k| {
                 with_values(v, |v| {
+                    let stride = width;
                     with_values(grad, |grad| {
-                        dq.par_chunks_mut(image)
-                            .zip(dk.par_chunks_mut(image))
-                            .zip(dv.par_chunks_mut(image))
-                            .enumerate()
-                            .for_each(|(i, ((dq, dk), dv))| {
-                                let inputs =
-                                    [q, k, v, grad].map(|x| &x[i * image..(i + 1) * image]);
-                                vectorized(
-                                    #[inline(always)]
-                                    || self.backward_image(inputs, [dq, dk, dv]),
-                                );
-                            });
-                        Ok(())
+                        Ok(self.backward(Packed { q, k, v, stride }, grad))
                     })
                 })
             })
         })?;
-        let [dq, dk, dv] = grads;
-        Ok((
-            Some(tensor(dq, shape.clone())?),
-            Some(tensor(dk, shape.clone())?),
-            Some(tensor(dv, shape)?),
-        ))
+        let grads = tensor(side_by_side, (rows, 3, width))?;
+        let part = |i| grads.narrow(1, i, 1)?.contiguous()?.reshape(q.shape());
+        Ok((Some(part(0)?), Some(part(1)?), Some(part(2)?)))
     }
 }

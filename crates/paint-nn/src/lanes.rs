@@ -30,9 +30,13 @@ impl Lanes {
     }
 
     /// Calls `work` on every item, the next item on the next free lane; results in the order of
-    /// the items.
+    /// the items. Items too few to fill the lanes are worked on one after the other, each on all
+    /// threads.
     pub fn map<I: Send, T: Send>(&self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
         let n = items.len();
+        if n < self.pools.len() {
+            return items.into_iter().map(work).collect();
+        }
         let items: Vec<Mutex<Option<I>>> = items
             .into_iter()
             .map(|item| Mutex::new(Some(item)))
@@ -50,7 +54,7 @@ impl Lanes {
             }
         };
         std::thread::scope(|scope| {
-            for pool in &self.pools[..self.pools.len().min(n)] {
+            for pool in &self.pools {
                 scope.spawn(|| pool.install(drain));
             }
         });
@@ -75,5 +79,7 @@ mod tests {
         });
         assert_eq!(results, (0..50).map(|i| (i * i, 1)).collect::<Vec<_>>());
         assert!(lanes.map(Vec::<u8>::new(), |x| x).is_empty());
+        let alone = lanes.map(vec![3], |i| (i, rayon::current_num_threads()));
+        assert_eq!(alone, [(3, rayon::current_num_threads())]);
     }
 }

@@ -33,7 +33,7 @@ impl CustomOp3 for LayerNorm {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (rows, d) = rows_of(x_layout.dims())?;
+        let (_, d) = rows_of(x_layout.dims())?;
         let x = values(x, x_layout)?;
         let (weight, bias) = (values(weight, weight_layout)?, values(bias, bias_layout)?);
         if weight.len() != d || bias.len() != d {
@@ -44,20 +44,8 @@ impl CustomOp3 for LayerNorm {
                 bias.len()
             )
         }
-        let mut out = vec![0.0; rows * d];
-        for_row_pieces(
-            &mut out,
-            d,
-            #[inline(always)]
-            |first, out| {
-                for (out, x) in out.chunks_exact_mut(d).zip(x[first * d..].chunks_exact(d)) {
-                    let [mean, rstd] = moments(x, self.eps);
-                    for (((out, x), weight), bias) in out.iter_mut().zip(x).zip(weight).zip(bias) {
-                        *out = (x - mean) * rstd * weight + bias;
-                    }
-                }
-            },
-        );
+        let moments = all_moments(x, d, self.eps);
+        let out = normalized(x, [weight, bias], &moments);
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
 
@@ -69,38 +57,22 @@ impl CustomOp3 for LayerNorm {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (rows, d) = rows_of(x.dims())?;
+        let (_, d) = rows_of(x.dims())?;
         with_values(x, |x_values| {
             with_values(grad, |grad| {
-                let moments = &all_moments(x_values, d, self.eps);
+                let moments = all_moments(x_values, d, self.eps);
                 let grad_x = x.track_op().then(|| {
                     with_values(weight, |weight| {
-                        tensor(grad_x(x_values, weight, grad, moments), x.shape().clone())
+                        let mut sum = vec![0.0; x_values.len()];
+                        add_grad_x(&mut sum, x_values, weight, grad, &moments);
+                        tensor(sum, x.shape().clone())
                     })
                 });
                 let (mut grad_weight, mut grad_bias) = (None, None);
                 if weight.track_op() || bias.track_op() {
-                    let sums = reduce_rows(
-                        rows,
-                        d,
-                        2 * d,
-                        #[inline(always)]
-                        |range, sum| {
-                            let (weight, bias) = sum.split_at_mut(d);
-                            for row in range {
-                                let (mean, rstd) = (moments[2 * row], moments[2 * row + 1]);
-                                let (x, grad) = (&x_values[row * d..][..d], &grad[row * d..][..d]);
-                                for (((w, b), x), g) in
-                                    weight.iter_mut().zip(&mut *bias).zip(x).zip(grad)
-                                {
-                                    *w += g * (x - mean) * rstd;
-                                    *b += g;
-                                }
-                            }
-                        },
-                    );
-                    grad_weight = Some(tensor(sums[..d].to_vec(), d)?);
-                    grad_bias = Some(tensor(sums[d..].to_vec(), d)?);
+                    let [weight, bias] = grad_affine(x_values, grad, d, &moments);
+                    grad_weight = Some(tensor(weight, d)?);
+                    grad_bias = Some(tensor(bias, d)?);
                 }
                 Ok((grad_x.transpose()?, grad_weight, grad_bias))
             })
@@ -108,35 +80,82 @@ impl CustomOp3 for LayerNorm {
     }
 }
 
-/// Sum in sixteen lanes, so that it vectorises; the order is fixed.
+/// `(x − mean) · rstd · weight + bias`, row by row.
+pub(crate) fn normalized(x: &[f32], [weight, bias]: [&[f32]; 2], moments: &[f32]) -> Vec<f32> {
+    let d = weight.len();
+    let mut out = vec![0.0; x.len()];
+    for_row_pieces(
+        &mut out,
+        d,
+        #[inline(always)]
+        |first, out| {
+            for (i, out) in out.chunks_exact_mut(d).enumerate() {
+                let row = first + i;
+                let (mean, rstd) = (moments[2 * row], moments[2 * row + 1]);
+                let x = &x[row * d..][..d];
+                for (((out, x), weight), bias) in out.iter_mut().zip(x).zip(weight).zip(bias) {
+                    *out = (x - mean) * rstd * weight + bias;
+                }
+            }
+        },
+    );
+    out
+}
+
+/// Gradients of weight and bias.
+pub(crate) fn grad_affine(x: &[f32], grad: &[f32], d: usize, moments: &[f32]) -> [Vec<f32>; 2] {
+    let mut weight = reduce_rows(
+        x.len() / d.max(1),
+        d,
+        2 * d,
+        #[inline(always)]
+        |range, sum| {
+            let (weight, bias) = sum.split_at_mut(d);
+            for row in range {
+                let (mean, rstd) = (moments[2 * row], moments[2 * row + 1]);
+                let (x, grad) = (&x[row * d..][..d], &grad[row * d..][..d]);
+                for (((w, b), x), g) in weight.iter_mut().zip(&mut *bias).zip(x).zip(grad) {
+                    *w += g * (x - mean) * rstd;
+                    *b += g;
+                }
+            }
+        },
+    );
+    let bias = weight.split_off(d);
+    [weight, bias]
+}
+
+/// Sum of `term` over pairs of values in sixteen lanes, so that it vectorises; the order is fixed.
 #[inline(always)]
-fn lane_sum(values: &[f32], term: impl Fn(usize, f32) -> f32) -> f32 {
+fn lane_sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
     let mut lanes = [0.0f32; 16];
-    let chunks = values.chunks_exact(16);
-    let tail_start = values.len() - chunks.remainder().len();
-    let mut total = 0.0;
-    for (i, &x) in chunks.remainder().iter().enumerate() {
-        total += term(tail_start + i, x);
-    }
-    for (c, chunk) in chunks.enumerate() {
-        for (l, (lane, &x)) in lanes.iter_mut().zip(chunk).enumerate() {
-            *lane += term(c * 16 + l, x);
+    for (a, b) in a.iter().zip(b) {
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += term(a, b);
         }
     }
-    total + lanes.iter().sum::<f32>()
+    let mut total = 0.0;
+    for (&a, &b) in a_tail.iter().zip(b_tail) {
+        total += term(a, b);
+    }
+    for lane in lanes {
+        total += lane;
+    }
+    total
 }
 
 /// Mean and reciprocal standard deviation.
 #[inline(always)]
 fn moments(x: &[f32], eps: f32) -> [f32; 2] {
     let n = x.len() as f32;
-    let mean = lane_sum(x, |_, x| x) / n;
-    let variance = lane_sum(x, |_, x| (x - mean) * (x - mean)) / n;
+    let mean = lane_sum(x, x, |x, _| x) / n;
+    let variance = lane_sum(x, x, |x, _| (x - mean) * (x - mean)) / n;
     [mean, 1.0 / (variance + eps).sqrt()]
 }
 
-/// The moments of every row, one after the other.
-fn all_moments(x: &[f32], d: usize, eps: f32) -> Vec<f32> {
+/// Mean and reciprocal standard deviation of every row, one after the other.
+pub(crate) fn all_moments(x: &[f32], d: usize, eps: f32) -> Vec<f32> {
     let mut out = vec![0.0; x.len() / d.max(1) * 2];
     for_row_pieces(
         &mut out,
@@ -151,29 +170,34 @@ fn all_moments(x: &[f32], d: usize, eps: f32) -> Vec<f32> {
     out
 }
 
-/// `dx = rstd · (g − mean(g) − x̂ · mean(g · x̂))` with `g = grad · weight`.
-fn grad_x(x: &[f32], weight: &[f32], grad: &[f32], moments: &[f32]) -> Vec<f32> {
+/// Adds `rstd · (g − mean(g) − x̂ · mean(g · x̂))` with `g = grad · weight` to `sum`.
+pub(crate) fn add_grad_x(
+    sum: &mut [f32],
+    x: &[f32],
+    weight: &[f32],
+    grad: &[f32],
+    moments: &[f32],
+) {
     let d = weight.len();
-    let mut out = vec![0.0; x.len()];
     for_row_pieces(
-        &mut out,
+        sum,
         d,
         #[inline(always)]
-        |first, out| {
-            for (i, out) in out.chunks_exact_mut(d).enumerate() {
+        |first, sum| {
+            let mut g = vec![0.0; d];
+            for (i, sum) in sum.chunks_exact_mut(d).enumerate() {
                 let row = first + i;
                 let (mean, rstd) = (moments[2 * row], moments[2 * row + 1]);
                 let (x, grad) = (&x[row * d..][..d], &grad[row * d..][..d]);
-                for ((out, g), w) in out.iter_mut().zip(grad).zip(weight) {
-                    *out = g * w;
+                for ((g, grad), w) in g.iter_mut().zip(grad).zip(weight) {
+                    *g = grad * w;
                 }
-                let mean_g = lane_sum(out, |_, g| g) / d as f32;
-                let mean_gx = lane_sum(out, |j, g| g * (x[j] - mean) * rstd) / d as f32;
-                for (out, x) in out.iter_mut().zip(x) {
-                    *out = rstd * (*out - mean_g - (x - mean) * rstd * mean_gx);
+                let mean_g = lane_sum(&g, x, |g, _| g) / d as f32;
+                let mean_gx = lane_sum(&g, x, |g, x| g * (x - mean) * rstd) / d as f32;
+                for ((sum, g), x) in sum.iter_mut().zip(&g).zip(x) {
+                    *sum += rstd * (g - mean_g - (x - mean) * rstd * mean_gx);
                 }
             }
         },
     );
-    out
 }

@@ -38,7 +38,10 @@ mod layer_norm;
 mod linear;
 mod matmul;
 mod muon;
+mod parameters;
 mod slices;
+mod squares;
+mod transformer;
 
 pub use activation::Activation;
 pub use adamw::{AdamW, AdamWState};
@@ -50,3 +53,6 @@ pub use lanes::Lanes;
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_activation};
 pub use muon::Muon;
+pub use parameters::backward;
+pub use squares::sum_of_squares;
+pub use transformer::{Affine, TransformerLayer};

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 
 use crate::activation::Activation;
 use crate::matmul::{Matrix, product};
-use crate::slices::{for_row_pieces, reduce_rows, rows_of, tensor, values, with_values};
+use crate::slices::{column_sums, for_row_pieces, rows_of, tensor, values, with_values};
 
 /// `x · weightᵀ + bias` over the last dimension.
 ///
@@ -162,18 +162,7 @@ impl Linear {
                 })
             });
             let grad_bias = bias.filter(|bias| bias.track_op()).map(|_| {
-                let sums = reduce_rows(
-                    rows,
-                    n_out,
-                    n_out,
-                    #[inline(always)]
-                    |range, sum| {
-                        for row in grad[range.start * n_out..range.end * n_out].chunks_exact(n_out)
-                        {
-                            sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
-                        }
-                    },
-                );
+                let sums = column_sums(grad, n_out);
                 tensor(sums, n_out)
             });
             Ok([

@@ -2,6 +2,8 @@
 
 use gemm::Parallelism;
 
+use crate::slices::n_threads;
+
 /// A matrix over a slice: element `(i, j)` is `data[i * row_stride + j * column_stride]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
@@ -28,6 +30,11 @@ impl<'a> Matrix<'a> {
             "matrix outside its slice"
         );
         matrix
+    }
+
+    /// Number of columns.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
     }
 
     /// The transposed view.
@@ -126,7 +133,10 @@ unsafe fn raw(
     assert_eq!(lhs.columns, rhs.rows, "inner sizes of a matrix product");
     let parallelism = match threads {
         Threads::One => Parallelism::None,
-        Threads::All => Parallelism::Rayon(0),
+        Threads::All => match n_threads() {
+            1 => Parallelism::None,
+            n => Parallelism::Rayon(n),
+        },
     };
     // SAFETY: gemm reads `lhs` and `rhs` only at (i, j) below their rows and columns, which
     // `Matrix::new` proved to lie inside their slices (a transposed view visits the same

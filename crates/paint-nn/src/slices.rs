@@ -1,5 +1,8 @@
 //! Between candle's storages and plain slices, and between threads.
 
+use std::cell::Cell;
+use std::ops::Deref;
+
 use candle_core::{CpuStorage, Layout, Result, Shape, Storage, Tensor, bail};
 use pulp::Arch;
 use rayon::prelude::*;
@@ -22,6 +25,41 @@ pub(crate) fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T
     match &*storage {
         Storage::Cpu(cpu) => f(values(cpu, layout)?),
         _ => bail!("this operation runs on the CPU only"),
+    }
+}
+
+/// The values of a tensor, readable as a slice for as long as this lives.
+pub(crate) struct Values<'a> {
+    storage: Box<dyn Deref<Target = Storage> + 'a>,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Values<'a> {
+    pub(crate) fn of(tensor: &'a Tensor) -> Result<Self> {
+        let (storage, layout) = tensor.storage_and_layout();
+        let Storage::Cpu(cpu) = &*storage else {
+            bail!("this operation runs on the CPU only")
+        };
+        values(cpu, layout)?;
+        let start = layout.start_offset();
+        let end = start + layout.shape().elem_count();
+        Ok(Self {
+            storage: Box::new(storage),
+            start,
+            end,
+        })
+    }
+}
+
+impl Deref for Values<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match &**self.storage {
+            Storage::Cpu(CpuStorage::F32(values)) => &values[self.start..self.end],
+            _ => &[],
+        }
     }
 }
 
@@ -55,11 +93,31 @@ pub(crate) fn vectorized<T>(f: impl FnOnce() -> T) -> T {
 /// Elements below which threads cost more than they bring.
 const PARALLEL_FROM: usize = 1 << 14;
 
+thread_local! {
+    static SERIAL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f` with every operation in it on this thread alone.
+pub(crate) fn serially<T>(f: impl FnOnce() -> T) -> T {
+    let before = SERIAL.replace(true);
+    let result = f();
+    SERIAL.set(before);
+    result
+}
+
+/// On how many threads an operation that is begun here may run.
+pub(crate) fn n_threads() -> usize {
+    match SERIAL.get() {
+        true => 1,
+        false => rayon::current_num_threads(),
+    }
+}
+
 /// How many pieces a pass over `elements` values is cut into.
 pub(crate) fn n_pieces(elements: usize) -> usize {
     match elements {
         0..PARALLEL_FROM => 1,
-        _ => rayon::current_num_threads(),
+        _ => n_threads(),
     }
 }
 
@@ -75,6 +133,12 @@ pub(crate) fn for_row_pieces(
     }
     let rows = out.len() / columns;
     let per_piece = rows.div_ceil(n_pieces(out.len()));
+    if per_piece == rows {
+        return vectorized(
+            #[inline(always)]
+            || f(0, out),
+        );
+    }
     out.par_chunks_mut(per_piece * columns)
         .enumerate()
         .for_each(|(piece, chunk)| {
@@ -112,4 +176,20 @@ pub(crate) fn reduce_rows(
         total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
     }
     total
+}
+
+/// The sum of every column.
+pub(crate) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
+    reduce_rows(
+        values.len() / columns.max(1),
+        columns,
+        columns,
+        #[inline(always)]
+        |range, sum| {
+            let rows = &values[range.start * columns..range.end * columns];
+            for row in rows.chunks_exact(columns) {
+                sum.iter_mut().zip(row).for_each(|(s, v)| *s += v);
+            }
+        },
+    )
 }

@@ -74,7 +74,7 @@ impl Towers<'_> {
             .lanes
             .map(jobs, |(part, gradient)| -> Result<GradStore> {
                 // Its gradient with respect to the part is `gradient`.
-                Ok((part * gradient)?.sum_all()?.backward()?)
+                Ok(paint_nn::backward(&(part * gradient)?.sum_all()?)?)
             });
         let mut stores = stores.into_iter().collect::<Result<Vec<_>>>()?;
         stores.push(joint);

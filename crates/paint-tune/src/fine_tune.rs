@@ -151,7 +151,10 @@ pub fn fine_tune(
             // The mean over the batch, whatever the size of the last part.
             let share = rows.len() as f64 / config.batch as f64;
             let loss = (loss(&clip, &input, config, rows, pixels)? * share)?;
-            Ok((f64::from(loss.to_scalar::<f32>()?), loss.backward()?))
+            Ok((
+                f64::from(loss.to_scalar::<f32>()?),
+                paint_nn::backward(&loss)?,
+            ))
         });
         let (losses, stores): (Vec<f64>, Vec<_>) = parts.into_iter().collect::<Result<_>>()?;
         let loss_sum: f64 = losses.iter().sum();
@@ -169,7 +172,7 @@ pub fn fine_tune(
             step,
         )?;
         if step % config.save_every == 0 || step == config.steps {
-            save(state, &key, step, &mut optimizer)?;
+            save(state, &key, step, &optimizer)?;
         }
         progress(Progress {
             step,
@@ -223,7 +226,7 @@ fn run_key(input: &FineTuneInput<'_>, config: &FineTuneConfig) -> Result<String>
         save_every: 1,
         ..config.clone()
     };
-    let mut key = RunKey::new("fine-tune 1")
+    let mut key = RunKey::new("fine-tune 2")
         .text(&format!("{config:?}"))
         .text(&format!("{:?}", input.config))
         .text(input.images.content_key())

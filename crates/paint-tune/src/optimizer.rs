@@ -32,7 +32,15 @@ pub(crate) enum Moments {
 
 impl Moments {
     /// The arrays by their names in a state file, each with as many values as the parameter.
-    pub(crate) fn arrays(&mut self) -> Vec<(&'static str, &mut Vec<f32>)> {
+    pub(crate) fn arrays(&self) -> Vec<(&'static str, &[f32])> {
+        match self {
+            Self::AdamW(AdamWState { m, v }) => vec![("m", m), ("v", v)],
+            Self::Muon(momentum) => vec![("momentum", momentum)],
+        }
+    }
+
+    /// As [`arrays`](Self::arrays), to be replaced.
+    pub(crate) fn arrays_mut(&mut self) -> Vec<(&'static str, &mut Vec<f32>)> {
         match self {
             Self::AdamW(AdamWState { m, v }) => vec![("m", m), ("v", v)],
             Self::Muon(momentum) => vec![("momentum", momentum)],
@@ -150,7 +158,7 @@ pub(crate) type Gradients = BTreeMap<String, Tensor>;
 fn global_norm(gradients: &Gradients) -> Result<f64> {
     let mut total = 0.0;
     for gradient in gradients.values() {
-        total += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
+        total += paint_nn::sum_of_squares(gradient)?;
     }
     Ok(total.sqrt())
 }

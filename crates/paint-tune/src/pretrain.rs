@@ -201,7 +201,7 @@ pub fn pretrain(
         optimizer.step(&gradients, learning_rate, step)?;
         bound_temperature(&optimizer)?;
         if step % config.save_every == 0 || step == config.steps {
-            save(state, &key, step, &mut optimizer)?;
+            save(state, &key, step, &optimizer)?;
         }
         progress(Progress {
             step,
@@ -301,7 +301,7 @@ fn run_key(input: &PretrainInput<'_>, config: &PretrainConfig) -> Result<String>
         save_every: 1,
         ..config.clone()
     };
-    let mut key = RunKey::new("pretrain 3")
+    let mut key = RunKey::new("pretrain 4")
         .text(&format!("{config:?}"))
         .text(&format!("{:?}", input.config))
         .text(&format!("{:?}", input.preprocessor));

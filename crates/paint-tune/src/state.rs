@@ -1,14 +1,14 @@
 //! The state of a training run in one file: weights, moments, and how many steps
 //! are done. Written beside and renamed, so that a kill at any moment leaves a whole one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, View};
+use safetensors::{SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use crate::optimizer::Optimizer;
@@ -52,39 +52,66 @@ impl RunKey {
     }
 }
 
-/// Replaces the state file.
-pub(crate) fn save(path: &Path, key: &str, step: u64, optimizer: &mut Optimizer) -> Result<()> {
-    let mut arrays: BTreeMap<String, (Vec<usize>, Vec<f32>)> = BTreeMap::new();
-    for (name, parameter) in &mut optimizer.parameters {
-        let shape = parameter.theta.dims().to_vec();
-        let theta = parameter.theta.flatten_all()?.to_vec1::<f32>()?;
-        arrays.insert(format!("theta/{name}"), (shape.clone(), theta));
-        for (kind, values) in parameter.moments.arrays() {
-            arrays.insert(format!("{kind}/{name}"), (shape.clone(), values.clone()));
+/// One array of a state: it is read when it is written, so that the state is not in memory twice.
+enum Array<'a> {
+    Theta(&'a Tensor),
+    Moments(&'a [f32], &'a [usize]),
+}
+
+impl View for Array<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            Self::Theta(theta) => theta.dims(),
+            Self::Moments(_, shape) => shape,
         }
     }
-    let views = arrays.iter().map(|(name, (shape, values))| {
-        let bytes = bytemuck::cast_slice(values);
-        TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Theta(theta) => {
+                let values = theta.flatten_all().and_then(|theta| theta.to_vec1::<f32>());
+                let values = values.expect("a variable on the CPU is f32 and contiguous");
+                Cow::Owned(bytemuck::cast_slice(&values).to_vec())
+            }
+            Self::Moments(values, _) => Cow::Borrowed(bytemuck::cast_slice(values)),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape().iter().product::<usize>() * size_of::<f32>()
+    }
+}
+
+/// Replaces the state file.
+pub(crate) fn save(path: &Path, key: &str, step: u64, optimizer: &Optimizer) -> Result<()> {
+    let arrays = optimizer.parameters.iter().flat_map(|(name, parameter)| {
+        let moments = parameter.moments.arrays().into_iter();
+        let shape = parameter.theta.dims();
+        let moments = moments
+            .map(move |(kind, values)| (format!("{kind}/{name}"), Array::Moments(values, shape)));
+        std::iter::once((format!("theta/{name}"), Array::Theta(&parameter.theta))).chain(moments)
     });
-    let damaged = |problem: safetensors::SafeTensorError| Error::DamagedState {
-        path: path.to_owned(),
-        problem: problem.to_string(),
-    };
-    let views: Vec<_> = views
-        .collect::<std::result::Result<_, _>>()
-        .map_err(damaged)?;
     // One entry: safetensors writes several in the order of a hash map, and the same run is to
     // leave the same bytes.
     let metadata = HashMap::from([("run".to_owned(), format!("{key} {step}"))]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(damaged)?;
-    write_atomically(path, &bytes).map_err(|source| Error::Io {
+    let write = |part: &Path| match safetensors::serialize_to_file(arrays, Some(metadata), part) {
+        Err(SafeTensorError::IoError(error)) => Err(error),
+        written => written.map_err(std::io::Error::other),
+    };
+    write_atomically(path, write).map_err(|source| Error::Io {
         path: path.to_owned(),
         source,
     })
 }
 
-fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn write_atomically(
+    path: &Path,
+    write: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     let parent = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -92,13 +119,10 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     fs::create_dir_all(parent)?;
     // One name for all attempts: what a killed process leaves, the next one overwrites.
     let part = path.with_extension("part");
-    let write = || {
-        let mut file = fs::File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, path)
-    };
-    if let Err(error) = write() {
+    let written = write(&part)
+        .and_then(|()| fs::File::open(&part)?.sync_all())
+        .and_then(|()| fs::rename(&part, path));
+    if let Err(error) = written {
         // Half a state helps nobody and keeps a full disk full; the error is the first one.
         let _ = fs::remove_file(&part);
         return Err(error);
@@ -161,7 +185,7 @@ pub(crate) fn restore(path: &Path, key: &str, optimizer: &mut Optimizer) -> Resu
         let n = parameter.theta.elem_count();
         let theta = Tensor::from_vec(load("theta", n)?, parameter.theta.shape(), &Device::Cpu)?;
         parameter.theta.set(&theta)?;
-        for (kind, values) in parameter.moments.arrays() {
+        for (kind, values) in parameter.moments.arrays_mut() {
             *values = load(kind, n)?;
         }
     }

@@ -23,14 +23,38 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (model, batches) in MODELS {
         for &batch in batches {
-            cases.push(case("vision_forward", model, batch, "images/s", vision_forward)?);
+            cases.push(case(
+                "vision_forward",
+                model,
+                batch,
+                "images/s",
+                vision_forward,
+            )?);
             if model != "vit-b-16" {
-                cases.push(case("training_step", model, batch, "images/s", training_step)?);
+                cases.push(case(
+                    "training_step",
+                    model,
+                    batch,
+                    "images/s",
+                    training_step,
+                )?);
             }
         }
     }
-    cases.push(case("forward_latency", "vit-b-32", 1, "images/s", vision_forward)?);
-    cases.push(case("peak_memory", "vit-b-32", MEMORY_BATCH, "MB", peak_memory)?);
+    cases.push(case(
+        "forward_latency",
+        "vit-b-32",
+        1,
+        "images/s",
+        vision_forward,
+    )?);
+    cases.push(case(
+        "peak_memory",
+        "vit-b-32",
+        MEMORY_BATCH,
+        "MB",
+        peak_memory,
+    )?);
     cases.push(matrix_product_share()?);
     Ok(cases)
 }
@@ -85,7 +109,11 @@ fn noise(config: &ClipConfig, batch: usize) -> Result<Tensor> {
     let size = config.vision.image_size;
     let rng = &mut Rng::new(2);
     let values: Vec<f32> = (0..batch * 3 * size * size).map(|_| rng.normal()).collect();
-    Ok(Tensor::from_vec(values, (batch, 3, size, size), &Device::Cpu)?)
+    Ok(Tensor::from_vec(
+        values,
+        (batch, 3, size, size),
+        &Device::Cpu,
+    )?)
 }
 
 fn vision_forward(model: &str, batch: usize, _: usize) -> Result<Measure> {

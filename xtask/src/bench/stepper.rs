@@ -106,7 +106,11 @@ fn noise(
     let source = TaskSource::Parquet(directory.join("data"));
     let mut task = Task::new("noise", class_names, vec!["{}".to_owned()], source)?;
     task.files.train = Some("train-*.parquet".to_owned());
-    let images = Dataset::open(&task, SplitName::Train, &Hub::Directory(directory.to_owned()))?;
+    let images = Dataset::open(
+        &task,
+        SplitName::Train,
+        &Hub::Directory(directory.to_owned()),
+    )?;
     Ok(PixelTable::build(
         &images,
         &SeenBy(preprocessor),

@@ -1,0 +1,561 @@
+//! A whole layer of a pre-norm transformer as one operation: nothing between its parts goes
+//! through candle, only what the backward pass cannot compute cheaply is kept.
+
+use std::sync::OnceLock;
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use crate::activation::Activation;
+use crate::attention::{Attention, Packed};
+use crate::layer_norm::{add_grad_x, all_moments, grad_affine, normalized};
+use crate::matmul::{Matrix, Threads, matmul, product};
+use crate::parameters::Parameters;
+use crate::slices::{
+    column_sums, for_row_pieces, n_pieces, n_threads, serially, tensor, values, vectorized,
+    with_values,
+};
+
+/// Weight and bias of a linear layer or a norm.
+#[derive(Debug, Clone)]
+pub struct Affine {
+    /// `[n_out, n_in]`, of a norm `[d]`.
+    pub weight: Tensor,
+    /// `[n_out]`, of a norm `[d]`.
+    pub bias: Tensor,
+}
+
+/// A pre-norm transformer layer (Radford et al. 2019, section 2.3):
+/// `y = x + out_proj(attention(layer_norm1(x)))`, result `y + fc2(activation(fc1(layer_norm2(y))))`.
+///
+/// One operation with one backward pass. Kept for it, in units of x: queries, keys, values, what
+/// attention gives and y (five), and the values before the activation (four in most models);
+/// norms and activations are computed again. With [`backward`](crate::backward) in place of
+/// `Tensor::backward` the gradients of the parameters are not copied.
+#[derive(Debug, Clone)]
+pub struct TransformerLayer {
+    /// The norm before attention.
+    pub layer_norm1: Affine,
+    /// Queries.
+    pub q_proj: Affine,
+    /// Keys.
+    pub k_proj: Affine,
+    /// Values.
+    pub v_proj: Affine,
+    /// The projection after attention.
+    pub out_proj: Affine,
+    /// The norm before the MLP.
+    pub layer_norm2: Affine,
+    /// The MLP's first layer, `[hidden, d]`.
+    pub fc1: Affine,
+    /// The MLP's second layer, `[d, hidden]`.
+    pub fc2: Affine,
+    /// Attention heads; divides the width.
+    pub n_heads: usize,
+    /// The MLP's activation.
+    pub activation: Activation,
+    /// Whether a token sees only itself and those before it.
+    pub causal: bool,
+    /// Epsilon of the norms.
+    pub eps: f64,
+}
+
+/// Places of the parameters in [`Parameters`]: the weight, its bias follows.
+const NORM1: usize = 0;
+const Q: usize = 2;
+const OUT: usize = 8;
+const NORM2: usize = 10;
+const FC1: usize = 12;
+const FC2: usize = 14;
+
+impl TransformerLayer {
+    /// `x`: `[batch, tokens, d]`, and so is the result.
+    ///
+    /// # Errors
+    /// When shapes do not fit or a tensor is not contiguous `f32` on the CPU.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (_, tokens, width) = x.dims3()?;
+        let parts = [
+            &self.layer_norm1,
+            &self.q_proj,
+            &self.k_proj,
+            &self.v_proj,
+            &self.out_proj,
+            &self.layer_norm2,
+            &self.fc1,
+            &self.fc2,
+        ];
+        let hidden = self.fc1.weight.dim(0)?;
+        self.check(width, hidden, &parts)?;
+        let tensors = parts.map(|part| [part.weight.clone(), part.bias.clone()]);
+        let parameters = Parameters::new(tensors.concat());
+        let op = Layer {
+            attention: Attention {
+                tokens,
+                width,
+                head_width: width / self.n_heads,
+                causal: self.causal,
+            },
+            hidden,
+            activation: self.activation,
+            eps: self.eps as f32,
+            keep: parameters.tracked() || x.track_op(),
+            kept: OnceLock::new(),
+            parameters: parameters.clone(),
+        };
+        let x = x.contiguous()?;
+        match op.keep {
+            true => x.apply_op2(&parameters.joined()?, op),
+            false => x.apply_op2_no_bwd(&Tensor::new(0f32, x.device())?, &op),
+        }
+    }
+
+    fn check(&self, width: usize, hidden: usize, parts: &[&Affine; 8]) -> Result<()> {
+        if self.n_heads == 0 || width % self.n_heads != 0 {
+            bail!(
+                "transformer layer: width {width} is no multiple of {} heads",
+                self.n_heads
+            )
+        }
+        let names = [
+            "layer_norm1",
+            "q_proj",
+            "k_proj",
+            "v_proj",
+            "out_proj",
+            "layer_norm2",
+            "fc1",
+            "fc2",
+        ];
+        for (name, part) in names.iter().zip(parts) {
+            let (weight, bias): (&[usize], usize) = match *name {
+                "layer_norm1" | "layer_norm2" => (&[width], width),
+                "fc1" => (&[hidden, width], hidden),
+                "fc2" => (&[width, hidden], width),
+                _ => (&[width, width], width),
+            };
+            if part.weight.dims() != weight || part.bias.dims() != [bias] {
+                bail!(
+                    "transformer layer: {name} is {:?} with bias {:?}, expected {weight:?} and [{bias}]",
+                    part.weight.dims(),
+                    part.bias.dims()
+                )
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Layer {
+    attention: Attention,
+    hidden: usize,
+    activation: Activation,
+    eps: f32,
+    keep: bool,
+    kept: OnceLock<Kept<Vec<f32>>>,
+    parameters: Parameters,
+}
+
+/// Rows of `columns` values without gaps.
+fn rows_of(values: &[f32], columns: usize) -> Matrix<'_> {
+    Matrix::new(values, values.len() / columns.max(1), columns, columns)
+}
+
+/// Rows that go through a layer together on one thread: few enough that what lies between its
+/// products stays in the cache, enough that a weight is not read for too little.
+const BLOCK_ROWS: usize = 384;
+
+/// What the backward pass needs of the forward pass, for all rows or for some.
+struct Kept<T> {
+    /// Queries, keys and values side by side: `[rows, 3 · d]`.
+    qkv: T,
+    /// What attention gives: `[rows, d]`.
+    attended: T,
+    /// After the first residual: `[rows, d]`.
+    y: T,
+    /// Before the activation: `[rows, hidden]`.
+    before: T,
+}
+
+impl Kept<Vec<f32>> {
+    fn zeros(rows: usize, d: usize, hidden: usize) -> Self {
+        Self {
+            qkv: vec![0.0; rows * 3 * d],
+            attended: vec![0.0; rows * d],
+            y: vec![0.0; rows * d],
+            before: vec![0.0; rows * hidden],
+        }
+    }
+
+    /// Those of every block of `rows` rows.
+    fn blocks(&mut self, rows: usize, d: usize, hidden: usize) -> Vec<Kept<&mut [f32]>> {
+        let wide = self
+            .qkv
+            .chunks_mut(rows * 3 * d)
+            .zip(self.before.chunks_mut(rows * hidden));
+        let narrow = self
+            .attended
+            .chunks_mut(rows * d)
+            .zip(self.y.chunks_mut(rows * d));
+        let block = |((qkv, before), (attended, y))| Kept {
+            qkv,
+            attended,
+            y,
+            before,
+        };
+        wide.zip(narrow).map(block).collect()
+    }
+}
+
+/// The parameters' values, in the order of [`Parameters`].
+type Weights<'a> = [&'a [f32]];
+
+/// Every row of `out` a copy of `row`.
+fn fill_rows(out: &mut [f32], row: &[f32]) {
+    for_row_pieces(
+        out,
+        row.len(),
+        #[inline(always)]
+        |_, out| {
+            for out in out.chunks_exact_mut(row.len()) {
+                out.copy_from_slice(row);
+            }
+        },
+    );
+}
+
+/// Every row of `out` the row of `x` plus `bias`.
+fn fill_sum(out: &mut [f32], x: &[f32], bias: &[f32]) {
+    let d = bias.len();
+    for_row_pieces(
+        out,
+        d,
+        #[inline(always)]
+        |first, out| {
+            for (out, x) in out.chunks_exact_mut(d).zip(x[first * d..].chunks_exact(d)) {
+                for ((out, x), b) in out.iter_mut().zip(x).zip(bias) {
+                    *out = x + b;
+                }
+            }
+        },
+    );
+}
+
+/// `out += x · weightᵀ`; rows of `out` are `stride` apart.
+fn add_product(out: &mut [f32], stride: usize, x: Matrix<'_>, weight: &[f32]) {
+    let weight = rows_of(weight, x.columns());
+    matmul(out, stride, x, weight.t(), 1.0, true, Threads::All);
+}
+
+impl Layer {
+    /// Rows of a block, whole images, when `n_images` go through on several threads or one.
+    fn block_rows(&self, n_images: usize) -> usize {
+        let images = BLOCK_ROWS.div_ceil(self.attention.tokens.max(1));
+        // Blocks of one size, as many for each thread.
+        let n_blocks = n_images.div_ceil(images).next_multiple_of(n_threads());
+        n_images.div_ceil(n_blocks).max(1) * self.attention.tokens
+    }
+
+    fn forward(&self, x: &[f32]) -> Result<Vec<f32>> {
+        let (d, hidden) = (self.attention.width, self.hidden);
+        let held = self.parameters.values()?;
+        let weights: Vec<&[f32]> = held.iter().map(|values| &**values).collect();
+        let rows = x.len() / d.max(1);
+        let n_images = rows / self.attention.tokens.max(1);
+        let mut out = vec![0.0; x.len()];
+        // A block for each thread at least, or all threads for one block.
+        let block = match n_images >= n_threads() {
+            true => self.block_rows(n_images),
+            false => rows.max(1),
+        };
+        let one_thread = block < rows;
+        let blocks = out.par_chunks_mut(block * d).zip(x.par_chunks(block * d));
+        if self.keep {
+            let mut kept = Kept::zeros(rows, d, hidden);
+            let slices = kept.blocks(block, d, hidden);
+            blocks.zip(slices).for_each(|((out, x), mut kept)| {
+                let mut work = || {
+                    self.forward_block(&weights, x, out, &mut kept);
+                    let mut activated = kept.before.to_vec();
+                    self.finish_block(&weights, &mut activated, out);
+                };
+                match one_thread {
+                    true => serially(work),
+                    false => work(),
+                }
+            });
+            // A custom operation runs forward once, so the lock is empty here.
+            let _ = self.kept.set(kept);
+        } else {
+            blocks.for_each(|(out, x)| {
+                let mut work = || {
+                    let mut kept = Kept::zeros(x.len() / d, d, hidden);
+                    let mut slices = kept.blocks(x.len() / d, d, hidden);
+                    self.forward_block(&weights, x, out, &mut slices[0]);
+                    self.finish_block(&weights, &mut kept.before, out);
+                };
+                match one_thread {
+                    true => serially(work),
+                    false => work(),
+                }
+            });
+        }
+        Ok(out)
+    }
+
+    /// Everything up to the activation; `out` becomes the second residual's sum without the MLP.
+    fn forward_block(
+        &self,
+        w: &Weights<'_>,
+        x: &[f32],
+        out: &mut [f32],
+        kept: &mut Kept<&mut [f32]>,
+    ) {
+        let (d, hidden) = (self.attention.width, self.hidden);
+        let u = normalized(x, [w[NORM1], w[NORM1 + 1]], &all_moments(x, d, self.eps));
+        fill_rows(kept.qkv, &[w[Q + 1], w[Q + 3], w[Q + 5]].concat());
+        for part in 0..3 {
+            add_product(
+                &mut kept.qkv[part * d..],
+                3 * d,
+                rows_of(&u, d),
+                w[Q + 2 * part],
+            );
+        }
+        self.attention
+            .forward(Packed::side_by_side(kept.qkv, d), kept.attended);
+        fill_sum(kept.y, x, w[OUT + 1]);
+        add_product(kept.y, d, rows_of(kept.attended, d), w[OUT]);
+        let moments = all_moments(kept.y, d, self.eps);
+        let u = normalized(kept.y, [w[NORM2], w[NORM2 + 1]], &moments);
+        fill_rows(kept.before, w[FC1 + 1]);
+        add_product(kept.before, hidden, rows_of(&u, d), w[FC1]);
+        fill_sum(out, kept.y, w[FC2 + 1]);
+    }
+
+    /// Activates the hidden values and adds what the MLP gives to `out`.
+    fn finish_block(&self, w: &Weights<'_>, hidden: &mut [f32], out: &mut [f32]) {
+        for_row_pieces(
+            hidden,
+            1,
+            #[inline(always)]
+            |_, piece| {
+                piece
+                    .iter_mut()
+                    .for_each(|x| *x = self.activation.value(*x))
+            },
+        );
+        add_product(
+            out,
+            self.attention.width,
+            rows_of(hidden, self.hidden),
+            w[FC2],
+        );
+    }
+
+    /// The gradient of x; those of the parameters are left with them.
+    fn backward(&self, x: &[f32], grad: &[f32]) -> Result<Vec<f32>> {
+        let Some(kept) = self.kept.get() else {
+            bail!("transformer layer: the forward pass kept no values for a gradient")
+        };
+        let (d, hidden) = (self.attention.width, self.hidden);
+        let held = self.parameters.values()?;
+        let weights: Vec<&[f32]> = held.iter().map(|values| &**values).collect();
+        let rows = x.len() / d.max(1);
+        // On one thread in blocks, which stay in its cache; on several each product on all of them,
+        // so that no thread needs sums of its own.
+        let block = match n_threads() {
+            1 => self.block_rows(rows / self.attention.tokens.max(1)),
+            _ => rows.max(1),
+        };
+        let mut dx = grad.to_vec();
+        let mut sums = Sums::new(&self.parameters);
+        for (i, dx) in dx.chunks_mut(block * d).enumerate() {
+            let range = |columns: usize| {
+                let start = i * block * columns;
+                start..(start + block * columns).min(rows * columns)
+            };
+            let kept = Kept {
+                qkv: &kept.qkv[range(3 * d)],
+                attended: &kept.attended[range(d)],
+                y: &kept.y[range(d)],
+                before: &kept.before[range(hidden)],
+            };
+            self.mlp_backward(&weights, &kept, dx, &mut sums);
+            self.attention_backward(&weights, &kept, &x[range(d)], dx, &mut sums);
+        }
+        drop(held);
+        sums.leave(&self.parameters)?;
+        Ok(dx)
+    }
+
+    /// `grad` of the result becomes that of y.
+    fn mlp_backward(
+        &self,
+        w: &Weights<'_>,
+        kept: &Kept<&[f32]>,
+        grad: &mut [f32],
+        sums: &mut Sums,
+    ) {
+        let (d, hidden) = (self.attention.width, self.hidden);
+        let mut dh = product(rows_of(grad, d), rows_of(w[FC2], hidden));
+        let activated = self.through_activation(&mut dh, kept.before);
+        sums.add_linear(FC2, rows_of(grad, d), rows_of(&activated, hidden));
+        sums.add(FC2 + 1, || column_sums(grad, d));
+        drop(activated);
+
+        let moments = all_moments(kept.y, d, self.eps);
+        let u = normalized(kept.y, [w[NORM2], w[NORM2 + 1]], &moments);
+        sums.add_linear(FC1, rows_of(&dh, hidden), rows_of(&u, d));
+        sums.add(FC1 + 1, || column_sums(&dh, hidden));
+        let du = product(rows_of(&dh, hidden), rows_of(w[FC1], d));
+        sums.add_norm(NORM2, kept.y, &du, &moments);
+        add_grad_x(grad, kept.y, w[NORM2], &du, &moments);
+    }
+
+    /// The activated values; `grad`, of these, becomes the gradient before the activation.
+    fn through_activation(&self, grad: &mut [f32], before: &[f32]) -> Vec<f32> {
+        let mut activated = vec![0.0; before.len()];
+        let piece = before.len().div_ceil(n_pieces(before.len())).max(1);
+        activated
+            .par_chunks_mut(piece)
+            .zip(grad.par_chunks_mut(piece))
+            .zip(before.par_chunks(piece))
+            .for_each(|((activated, grad), before)| {
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for ((activated, grad), &x) in activated.iter_mut().zip(grad).zip(before) {
+                            *activated = self.activation.value(x);
+                            *grad *= self.activation.derivative(x);
+                        }
+                    },
+                );
+            });
+        activated
+    }
+
+    /// `dy`, the gradient of y, becomes that of x.
+    fn attention_backward(
+        &self,
+        w: &Weights<'_>,
+        kept: &Kept<&[f32]>,
+        x: &[f32],
+        dy: &mut [f32],
+        sums: &mut Sums,
+    ) {
+        let d = self.attention.width;
+        sums.add_linear(OUT, rows_of(dy, d), rows_of(kept.attended, d));
+        sums.add(OUT + 1, || column_sums(dy, d));
+        let d_attended = product(rows_of(dy, d), rows_of(w[OUT], d));
+        let qkv = Packed::side_by_side(kept.qkv, d);
+        let dqkv = self.attention.backward(qkv, &d_attended);
+        drop(d_attended);
+        let moments = all_moments(x, d, self.eps);
+        let u = normalized(x, [w[NORM1], w[NORM1 + 1]], &moments);
+        let biases = column_sums(&dqkv, 3 * d);
+        let mut du = vec![0.0; x.len()];
+        for part in 0..3 {
+            let grad = Matrix::new(&dqkv[part * d..], x.len() / d, d, 3 * d);
+            let i = Q + 2 * part;
+            sums.add_linear(i, grad, rows_of(&u, d));
+            sums.add(i + 1, || biases[part * d..][..d].to_vec());
+            matmul(
+                &mut du,
+                d,
+                grad,
+                rows_of(w[i], d),
+                1.0,
+                part > 0,
+                Threads::All,
+            );
+        }
+        sums.add_norm(NORM1, x, &du, &moments);
+        add_grad_x(dy, x, w[NORM1], &du, &moments);
+    }
+}
+
+/// The gradients of the parameters that learn, summed over blocks.
+struct Sums(Vec<Sum>);
+
+enum Sum {
+    Frozen,
+    Empty,
+    Of(Vec<f32>),
+}
+
+impl Sums {
+    fn new(parameters: &Parameters) -> Self {
+        let sum = |tensor: &Tensor| match tensor.track_op() {
+            true => Sum::Empty,
+            false => Sum::Frozen,
+        };
+        Self(parameters.tensors().iter().map(sum).collect())
+    }
+
+    fn add(&mut self, i: usize, grad: impl FnOnce() -> Vec<f32>) {
+        match &mut self.0[i] {
+            Sum::Frozen => {}
+            empty @ Sum::Empty => *empty = Sum::Of(grad()),
+            Sum::Of(sum) => sum.iter_mut().zip(grad()).for_each(|(sum, g)| *sum += g),
+        }
+    }
+
+    /// The weight number `i` of a linear layer: `gradᵀ · x`.
+    fn add_linear(&mut self, i: usize, grad: Matrix<'_>, x: Matrix<'_>) {
+        match &mut self.0[i] {
+            Sum::Frozen => {}
+            empty @ Sum::Empty => *empty = Sum::Of(product(grad.t(), x)),
+            Sum::Of(sum) => matmul(sum, x.columns(), grad.t(), x, 1.0, true, Threads::All),
+        }
+    }
+
+    /// Weight and bias of the norm number `i`.
+    fn add_norm(&mut self, i: usize, x: &[f32], grad: &[f32], moments: &[f32]) {
+        if matches!(self.0[i..i + 2], [Sum::Frozen, Sum::Frozen]) {
+            return;
+        }
+        let d = grad.len() * 2 / moments.len().max(1);
+        let [weight, bias] = grad_affine(x, grad, d, moments);
+        self.add(i, || weight);
+        self.add(i + 1, || bias);
+    }
+
+    fn leave(self, parameters: &Parameters) -> Result<()> {
+        for (i, sum) in self.0.into_iter().enumerate() {
+            if let Sum::Of(sum) = sum {
+                parameters.leave(i, tensor(sum, parameters.tensors()[i].shape().clone())?);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CustomOp2 for Layer {
+    fn name(&self) -> &'static str {
+        "paint-transformer-layer"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let out = self.forward(values(x, x_layout)?)?;
+        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        joined: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dx = with_values(x, |x| with_values(grad, |grad| self.backward(x, grad)))?;
+        let dx = x.track_op().then(|| tensor(dx, x.shape().clone()));
+        Ok((dx.transpose()?, Some(joined.clone())))
+    }
+}
