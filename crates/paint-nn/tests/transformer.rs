@@ -141,6 +141,7 @@ fn loss(out: &Tensor) -> Tensor {
     (out * projection).unwrap().sum_all().unwrap()
 }
 
+/// Equal within 2e-5 of the largest value; the bias of keys has a gradient of zero, up to rounding.
 fn check_close(what: &str, actual: &Tensor, expected: &Tensor) {
     assert_eq!(actual.dims(), expected.dims(), "{what}");
     let flat = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -148,7 +149,7 @@ fn check_close(what: &str, actual: &Tensor, expected: &Tensor) {
     let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
     for (i, (a, e)) in actual.iter().zip(&expected).enumerate() {
         assert!(
-            (a - e).abs() <= 2e-5 * largest.max(0.1),
+            (a - e).abs() <= 2e-5 * largest.max(0.5),
             "{what}[{i}]: {a} against {e}"
         );
     }
