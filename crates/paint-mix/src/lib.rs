@@ -43,4 +43,4 @@ pub use choose::{Candidate, Choice, Rule, ValidationAccuracy, choose};
 pub use element::FloatDtype;
 pub use error::{Error, Result};
 pub use interpolate::{FileIdentity, Method, Options, Report, interpolate};
-pub use race::{RaceConfig, Raced, Request, Shape, Tally, race};
+pub use race::{Audit, RaceConfig, Raced, Request, Shape, Tally, race};
