@@ -5,6 +5,7 @@
 mod bench;
 #[cfg_attr(not(test), expect(dead_code, reason = "for `cargo xtask bench`"))]
 mod bench_alpha;
+mod between;
 mod findings;
 mod machine;
 mod model;

@@ -14,6 +14,7 @@ use paint_eval::{Predictions, predict, predict_rows};
 use paint_mix::{Rule, interpolate_values};
 use paint_tune::{FineTuneConfig, FineTuneInput, fine_tune};
 
+use crate::between::Between;
 use crate::machine::sha256_of_file;
 use crate::model::Model;
 use crate::progress::Console;
@@ -118,14 +119,20 @@ impl Prepared {
             .with_context(|| format!("task {} without {split}", self.name))
     }
 
-    fn predict(&self, clip: &Clip, model: &Model, split: SplitName) -> Result<Predictions> {
+    /// Answers to all images of a split.
+    pub(crate) fn predict(
+        &self,
+        clip: &Clip,
+        model: &Model,
+        split: SplitName,
+    ) -> Result<Predictions> {
         let table = self.table(split)?;
         predict(clip, &model.preprocessor, &self.head, table, BATCH, &|_| {})
             .with_context(|| format!("task {}", self.name))
     }
 
     /// Answers to some images of a split.
-    fn predict_some(
+    pub(crate) fn predict_some(
         &self,
         clip: &Clip,
         model: &Model,
@@ -141,55 +148,6 @@ impl Prepared {
         let preprocessor = &model.preprocessor;
         predict_rows(clip, preprocessor, &self.head, table, rows, batch, &|_| {})
             .with_context(|| format!("task {}", self.name))
-    }
-}
-
-/// The models between `zero_shot` and `fine_tuned`, and what they are measured on.
-pub(crate) struct Between<'a> {
-    model: &'a Model,
-    fine_tuned: &'a Tensors,
-    /// The patching task, then the supported ones.
-    pub(crate) tasks: Vec<&'a Prepared>,
-    run: &'a RunDir,
-}
-
-impl Between<'_> {
-    /// Answers of the model at `alpha` to a split of a task.
-    pub(crate) fn predictions(
-        &self,
-        alpha: f64,
-        on: &Prepared,
-        split: SplitName,
-    ) -> Result<Predictions> {
-        let name = predictions_name(&self.tasks[0].name, alpha, on, split);
-        self.run.predictions(&name, || {
-            on.predict(
-                &mixed(self.model, self.fine_tuned, alpha)?,
-                self.model,
-                split,
-            )
-        })
-    }
-
-    /// Answers of the model at `alpha` to validation images `rows` of a task, kept under the
-    /// number of those it has answered before. `last` is the model that was asked last.
-    pub(crate) fn some_predictions(
-        &self,
-        alpha: f64,
-        on: &Prepared,
-        first: usize,
-        rows: &[usize],
-        last: &mut Option<(f64, Clip)>,
-    ) -> Result<Predictions> {
-        let split = SplitName::Validation;
-        let name = predictions_name(&self.tasks[0].name, alpha, on, split);
-        self.run.predictions(&format!("{name}-from-{first}"), || {
-            let (_, clip) = match last.take().filter(|(of, _)| *of == alpha) {
-                Some(same) => last.insert(same),
-                None => last.insert((alpha, mixed(self.model, self.fine_tuned, alpha)?)),
-            };
-            on.predict_some(clip, self.model, split, rows)
-        })
     }
 }
 
@@ -288,7 +246,12 @@ pub(crate) fn patch(
 }
 
 /// What the predictions of `patching_task`'s weights at `alpha` are called in a run.
-fn predictions_name(patching_task: &str, alpha: f64, on: &Prepared, split: SplitName) -> String {
+pub(crate) fn predictions_name(
+    patching_task: &str,
+    alpha: f64,
+    on: &Prepared,
+    split: SplitName,
+) -> String {
     // The zero-shot model is the same for every patching task.
     let owner = if alpha == 0.0 {
         "zero-shot"
@@ -412,7 +375,8 @@ fn mixed_tensors(model: &Model, fine_tuned: &Tensors, alpha: f64) -> Result<Tens
     Ok(tensors)
 }
 
-fn mixed(model: &Model, fine_tuned: &Tensors, alpha: f64) -> Result<Clip> {
+/// The model at `alpha`.
+pub(crate) fn mixed(model: &Model, fine_tuned: &Tensors, alpha: f64) -> Result<Clip> {
     Ok(Clip::from_tensors(
         &model.config,
         &mixed_tensors(model, fine_tuned, alpha)?,

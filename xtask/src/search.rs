@@ -8,7 +8,8 @@ use paint_mix::{
 };
 use serde::Serialize;
 
-use crate::patching::{Between, Prepared, Settings};
+use crate::between::Between;
+use crate::patching::{Prepared, Settings};
 use crate::progress::Console;
 
 /// The names of the searches.

@@ -50,7 +50,7 @@ pub enum Shape {
     Any,
     /// An image on which two candidates are both right, or both wrong, has the same answer
     /// between the two: toward the fine-tuned model each answer changes at most once. What follows
-    /// from the answers to both sides is not measured, but for one in twenty, chosen at random,
+    /// from the answers to both sides is not measured, but for one in forty, chosen at random,
     /// that are: the [`Audit`].
     #[default]
     Nested,
@@ -174,7 +174,10 @@ fn check(alphas: &[f64], n_images: &[usize], config: &RaceConfig) -> Result<()> 
     if alphas.first() != Some(&0.0) {
         return refuse("the first candidate must be alpha 0, the model as it was".to_owned());
     }
-    if let Some(pair) = alphas.windows(2).find(|pair| !(pair[0] < pair[1])) {
+    if let Some(pair) = alphas
+        .windows(2)
+        .find(|pair| pair[0] >= pair[1] || pair[1].is_nan())
+    {
         return refuse(format!(
             "alpha {} follows {}; they must rise",
             pair[1], pair[0]

@@ -125,7 +125,9 @@ impl Contest {
         }
         for rival in 0..self.alphas.len() {
             if self.beaten(rival, leader) {
-            } else if self.settled_by_cost(rival, leader) {
+                continue;
+            }
+            if self.settled_by_cost(rival, leader) {
                 needed[SUPPORTED].insert(rival);
             } else {
                 needed[SCORE].extend([rival, leader]);
