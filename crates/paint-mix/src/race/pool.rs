@@ -183,11 +183,11 @@ impl Pool {
 }
 
 /// Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators".
-struct SplitMix(u64);
+pub(super) struct SplitMix(u64);
 
 impl SplitMix {
     /// A stream for each triple of numbers.
-    fn of(seed: u64, which: [usize; 3]) -> Self {
+    pub(super) fn of(seed: u64, which: [usize; 3]) -> Self {
         which.into_iter().fold(Self(seed), |state, number| {
             let mut mixed = Self(state.0 ^ (number as u64).wrapping_mul(0xd134_2543_de82_ef95));
             Self(mixed.next())
@@ -195,7 +195,7 @@ impl SplitMix {
     }
 
     /// Uniform in (0, 1].
-    fn unit(&mut self) -> f64 {
+    pub(super) fn unit(&mut self) -> f64 {
         ((self.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64
     }
 

@@ -85,3 +85,49 @@ impl Wealth {
         most + (sum / STAKES.len() as f64).ln()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::race::pool::SplitMix;
+
+    /// In how many of 2,000 orders "the mean is at most `mean`" is rejected at level 0.1, for 120
+    /// images of which 18 count +1, 12 count -1 and each third weighs three times as much.
+    fn n_rejected(mean: f64) -> usize {
+        let x = |image: usize| match image % 20 {
+            0..3 => 1.0,
+            3..5 => -1.0,
+            _ => 0.0,
+        };
+        let heavy = |image: usize| if image.is_multiple_of(3) { 3.0 } else { 1.0 };
+        let total: f64 = (0..120).map(heavy).sum();
+        let rejected = |seed: &u64| {
+            let random = &mut SplitMix::of(*seed, [0, 0, 0]);
+            let time = |image| (-random.unit().ln() / heavy(image), image);
+            let mut order: Vec<(f64, usize)> = (0..120).map(time).collect();
+            order.sort_by(|one, other| one.0.total_cmp(&other.0));
+            let mut bet = Wealth::new(mean, 0.1);
+            for (_, image) in order {
+                bet.see(x(image), heavy(image) / total);
+            }
+            bet.rejected()
+        };
+        (0..2000).filter(rejected).count()
+    }
+
+    #[test]
+    fn what_is_true_is_seldom_rejected_and_what_is_false_always_in_the_end() {
+        let heavy = |image: &usize| if image.is_multiple_of(3) { 3.0 } else { 1.0 };
+        let sum = |of: std::ops::Range<usize>| -> f64 {
+            (0..120)
+                .filter(|i| of.contains(&(i % 20)))
+                .map(|i| heavy(&i))
+                .sum()
+        };
+        let truth = (sum(0..3) - sum(3..5)) / sum(0..20);
+        let n = n_rejected(truth);
+        assert!((20..=200).contains(&n), "{n} of 2000 at level 0.1");
+        assert!(n_rejected(truth + 0.02) <= n);
+        assert_eq!(n_rejected(truth - 0.001), 2000);
+    }
+}
