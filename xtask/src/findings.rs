@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use paint_data::SplitName;
 use paint_eval::{Difference, Paired, Predictions, Proportion, mean_difference, mean_proportion};
-use paint_mix::Rule;
+use paint_mix::{RaceConfig, Rule, Shape};
 use paint_report::{
     Alpha, AlphaChoice, Curve, CurvePoint, Estimate, Kind, Record, Role, Rq1Findings, Rq1Row,
     SkippedImages, Split, Verdict,
@@ -12,6 +12,7 @@ use paint_report::{
 use crate::patching::{Patched, Prepared};
 use crate::question::Plan;
 use crate::run_dir::RunDir;
+use crate::search::{Search, Searched};
 
 /// Writes every measured fact of one patching task.
 pub(crate) fn record(
@@ -31,9 +32,10 @@ pub(crate) fn record(
             .seed(plan.seed)
     };
     let mut facts = Vec::new();
-    let mut accuracies = |split, alpha: f64, all: &[Predictions]| -> Result<()> {
-        for ((name, role), predictions) in names.iter().zip(all) {
-            let value = estimate(predictions.accuracy())?;
+    let mut accuracies = |split, alpha: f64, all: &[Option<Proportion>]| -> Result<()> {
+        for ((name, role), accuracy) in names.iter().zip(all) {
+            let Some(accuracy) = *accuracy else { continue };
+            let value = estimate(accuracy)?;
             facts.push(
                 fact(Kind::Accuracy)
                     .on(name, *role, split)
@@ -43,15 +45,19 @@ pub(crate) fn record(
         }
         Ok(())
     };
-    for (alpha, all) in &patched.validation {
+    let searched = &patched.searched;
+    for (alpha, all) in &searched.points {
         accuracies(Split::Validation, *alpha, all)?;
     }
-    accuracies(Split::Test, 0.0, &patched.zero_shot)?;
-    accuracies(Split::Test, 1.0, std::slice::from_ref(&patched.fine_tuned))?;
-    accuracies(Split::Test, patched.choice.alpha, &patched.chosen)?;
+    let all = |predictions: &[Predictions]| -> Vec<Option<Proportion>> {
+        predictions.iter().map(|p| Some(p.accuracy())).collect()
+    };
+    accuracies(Split::Test, 0.0, &all(&patched.zero_shot))?;
+    accuracies(Split::Test, 1.0, &[Some(patched.fine_tuned.accuracy())])?;
+    accuracies(Split::Test, searched.choice.alpha, &all(&patched.chosen))?;
     for (i, (name, role)) in names.iter().enumerate() {
         let value = change(task_change(patched, i)?)?;
-        let alpha = patched.choice.alpha;
+        let alpha = searched.choice.alpha;
         facts.push(
             fact(Kind::Difference)
                 .on(name, *role, Split::Test)
@@ -60,10 +66,56 @@ pub(crate) fn record(
         );
     }
     let choice = fact(Kind::Choice)
-        .value(patched.choice.alpha)
-        .note(&patched.choice.reason);
-    facts.push(choice);
+        .value(searched.choice.alpha)
+        .note(&searched.choice.reason);
+    let passes = fact(Kind::Quantity)
+        .measure("image_passes")
+        .method(plan.search.name())
+        .value(searched.n_passes as f64)
+        .note(&passes(searched));
+    facts.extend([choice, passes]);
     facts.iter().try_for_each(|fact| run.record(fact))
+}
+
+/// What the search took, in a clause.
+fn passes(searched: &Searched) -> String {
+    let Searched {
+        n_passes,
+        n_grid_passes,
+        audit,
+        ..
+    } = searched;
+    let checked = match audit.n {
+        0 => String::new(),
+        n => format!(
+            "; of {n} answers taken as known and measured all the same, {} were wrong",
+            audit.n_wrong
+        ),
+    };
+    format!("{n_passes} image passes, the full grid takes {n_grid_passes}{checked}")
+}
+
+/// What the report says of a race.
+fn race_note(results: &[(Prepared, Patched)], config: &RaceConfig) -> String {
+    let how = match config.shape {
+        Shape::Any => "every answer was measured",
+        Shape::Nested => {
+            "an image that two values answer alike was not asked between them, but for one in \
+             forty as a check"
+        }
+    };
+    let tasks: Vec<String> = results
+        .iter()
+        .map(|(task, patched)| format!("{}: {}", task.name, passes(&patched.searched)))
+        .collect();
+    format!(
+        "The values raced on batches of images and were measured only as far as the choice needs, \
+         to within {} point(s) of what all images say with {} % confidence; {how}. The figure shows \
+         the values that were measured on all tasks, each on the images it saw. {}.",
+        100.0 * config.epsilon,
+        100.0 * (1.0 - config.delta),
+        tasks.join(". ")
+    )
 }
 
 /// The report's numbers.
@@ -112,6 +164,10 @@ pub(crate) fn findings(
                 .map(|&alpha| Alpha::new(alpha))
                 .collect::<Result<_, _>>()?,
             validation: tasks.map(n).collect::<Result<_>>()?,
+            search: match &plan.search {
+                Search::Grid => None,
+                Search::Race(config) => Some(race_note(results, config)),
+            },
         },
         skipped,
     })
@@ -142,7 +198,8 @@ fn row(task: &Prepared, supported: &[Prepared], patched: &Patched) -> Result<Rq1
         .enumerate()
         .map(|(i, s)| Ok((s.name.clone(), difference(i + 1)?)))
         .collect::<Result<_>>()?;
-    let alpha = patched.choice.alpha;
+    let choice = &patched.searched.choice;
+    let alpha = choice.alpha;
     Ok(Rq1Row {
         task: task.name.clone(),
         zero_shot: estimate(patched.zero_shot[0].accuracy())?,
@@ -151,7 +208,7 @@ fn row(task: &Prepared, supported: &[Prepared], patched: &Patched) -> Result<Rq1
         patched: estimate(patched.chosen[0].accuracy())?,
         gain: difference(0)?,
         supported_change,
-        note: (alpha == 0.0).then(|| patched.choice.reason.clone()),
+        note: (alpha == 0.0).then(|| choice.reason.clone()),
     })
 }
 
@@ -183,18 +240,21 @@ fn mean_row(results: &[(Prepared, Patched)], supported: &[Prepared]) -> Result<R
 }
 
 fn curve(task: &Prepared, patched: &Patched) -> Result<Curve> {
-    let points = patched.validation.iter().map(|(alpha, on)| {
-        let supported: Vec<Proportion> = on[1..].iter().map(Predictions::accuracy).collect();
+    let measured = patched.searched.points.iter().filter_map(|(alpha, on)| {
+        let on: Option<Vec<Proportion>> = on.iter().copied().collect();
+        Some((*alpha, on?))
+    });
+    let points = measured.map(|(alpha, on)| {
         Ok(CurvePoint {
-            alpha: Alpha::new(*alpha)?,
-            supported: estimate(mean_proportion(&supported)?)?,
-            patching: estimate(on[0].accuracy())?,
+            alpha: Alpha::new(alpha)?,
+            supported: estimate(mean_proportion(&on[1..])?)?,
+            patching: estimate(on[0])?,
         })
     });
     Ok(Curve {
         task: task.name.clone(),
         points: points.collect::<Result<_>>()?,
-        chosen: Some(Alpha::new(patched.choice.alpha)?),
+        chosen: Some(Alpha::new(patched.searched.choice.alpha)?),
     })
 }
 
@@ -253,7 +313,7 @@ fn change(d: Difference) -> Result<Estimate> {
 /// Patched minus zero-shot on evaluated task `i`; with alpha = 0 they are one model.
 fn task_change(patched: &Patched, i: usize) -> Result<Difference> {
     let (before, after) = (&patched.zero_shot[i], &patched.chosen[i]);
-    if patched.choice.alpha == 0.0 {
+    if patched.searched.choice.alpha == 0.0 {
         return Ok(Difference::unchanged(before.len() as u64));
     }
     Ok(Paired::new(before, after)?.difference())

@@ -3,6 +3,9 @@
 //! It joins the crates and computes nothing of its own.
 
 mod bench;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `cargo xtask bench`"))]
+mod bench_alpha;
+mod between;
 mod findings;
 mod machine;
 mod model;
@@ -14,6 +17,7 @@ mod progress;
 mod question;
 mod rq1;
 mod run_dir;
+mod search;
 mod tasks;
 mod workspace;
 

@@ -1,5 +1,5 @@
-//! The path of question 1 for one model: zero-shot, fine-tuning, every alpha on validation,
-//! the choice, and the chosen one on test.
+//! The path of question 1 for one model: zero-shot, fine-tuning, the choice of alpha on
+//! validation, and the chosen one on test.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,14 +10,16 @@ use paint_clip::{
     Clip, Parent, Provenance, Tensors, WeightDtype, ZeroShotHead, image_tensor_names, save,
 };
 use paint_data::{Dataset, Hub, PixelTable, SkipPolicy, SplitName, Task};
-use paint_eval::{Predictions, predict};
-use paint_mix::{Candidate, Choice, Rule, ValidationAccuracy, choose, interpolate_values};
+use paint_eval::{Predictions, predict, predict_rows};
+use paint_mix::{Rule, interpolate_values};
 use paint_tune::{FineTuneConfig, FineTuneInput, fine_tune};
 
+use crate::between::Between;
 use crate::machine::sha256_of_file;
 use crate::model::Model;
 use crate::progress::Console;
 use crate::run_dir::RunDir;
+use crate::search::{Search, Searched, search};
 
 /// Images encoded at a time.
 const BATCH: usize = 128;
@@ -117,18 +119,41 @@ impl Prepared {
             .with_context(|| format!("task {} without {split}", self.name))
     }
 
-    fn predict(&self, clip: &Clip, model: &Model, split: SplitName) -> Result<Predictions> {
+    /// Answers to all images of a split.
+    pub(crate) fn predict(
+        &self,
+        clip: &Clip,
+        model: &Model,
+        split: SplitName,
+    ) -> Result<Predictions> {
         let table = self.table(split)?;
         predict(clip, &model.preprocessor, &self.head, table, BATCH, &|_| {})
+            .with_context(|| format!("task {}", self.name))
+    }
+
+    /// Answers to some images of a split.
+    pub(crate) fn predict_some(
+        &self,
+        clip: &Clip,
+        model: &Model,
+        split: SplitName,
+        rows: &[usize],
+    ) -> Result<Predictions> {
+        let table = self.table(split)?;
+        // Few images still keep every thread busy.
+        let batch = rows
+            .len()
+            .div_ceil(rayon::current_num_threads())
+            .clamp(1, BATCH);
+        let preprocessor = &model.preprocessor;
+        predict_rows(clip, preprocessor, &self.head, table, rows, batch, &|_| {})
             .with_context(|| format!("task {}", self.name))
     }
 }
 
 /// What the path of one patching task found.
 pub(crate) struct Patched {
-    pub(crate) choice: Choice,
-    /// Per alpha, on validation: the patching task, then the supported ones.
-    pub(crate) validation: Vec<(f64, Vec<Predictions>)>,
+    pub(crate) searched: Searched,
     /// On test, in the same order: zero-shot and chosen.
     pub(crate) zero_shot: Vec<Predictions>,
     pub(crate) chosen: Vec<Predictions>,
@@ -141,6 +166,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) fine_tune: &'a FineTuneConfig,
     pub(crate) grid: &'a [f64],
     pub(crate) rule: Rule,
+    pub(crate) search: Search,
     pub(crate) model_sha256: &'a str,
 }
 
@@ -154,32 +180,21 @@ pub(crate) fn patch(
     console: &Console,
 ) -> Result<Patched> {
     let fine_tuned = fine_tuned_weights(model, task, settings, run, console)?;
-    let evaluated: Vec<&Prepared> = std::iter::once(task).chain(supported).collect();
-    let at = |alpha: f64, on: &Prepared, split: SplitName| -> Result<Predictions> {
-        run.predictions(&predictions_name(&task.name, alpha, on, split), || {
-            on.predict(&mixed(model, &fine_tuned, alpha)?, model, split)
-        })
+    let between = Between {
+        model,
+        fine_tuned: &fine_tuned,
+        tasks: std::iter::once(task).chain(supported).collect(),
+        run,
     };
-
-    let bar = console.bar(
-        &format!("{}: alpha on validation", task.name),
-        settings.grid.len() as u64,
-    );
-    let mut validation = Vec::new();
-    for &alpha in settings.grid {
-        let on = |on: &&Prepared| at(alpha, on, SplitName::Validation);
-        validation.push((alpha, evaluated.iter().map(on).collect::<Result<Vec<_>>>()?));
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let choice = choose(&candidates(&validation)?, settings.rule)?;
+    let searched = search(&between, settings, console)?;
+    let (choice, evaluated) = (&searched.choice, &between.tasks);
 
     let bar = console.bar(
         &format!("{}: test", task.name),
         2 * evaluated.len() as u64 + 1,
     );
     let test = |alpha: f64, on: &Prepared| {
-        let predictions = at(alpha, on, SplitName::Test);
+        let predictions = between.predictions(alpha, on, SplitName::Test);
         bar.inc(1);
         predictions
     };
@@ -223,8 +238,7 @@ pub(crate) fn patch(
         )?;
     }
     Ok(Patched {
-        choice,
-        validation,
+        searched,
         zero_shot,
         chosen,
         fine_tuned: at_one,
@@ -232,7 +246,12 @@ pub(crate) fn patch(
 }
 
 /// What the predictions of `patching_task`'s weights at `alpha` are called in a run.
-fn predictions_name(patching_task: &str, alpha: f64, on: &Prepared, split: SplitName) -> String {
+pub(crate) fn predictions_name(
+    patching_task: &str,
+    alpha: f64,
+    on: &Prepared,
+    split: SplitName,
+) -> String {
     // The zero-shot model is the same for every patching task.
     let owner = if alpha == 0.0 {
         "zero-shot"
@@ -356,24 +375,12 @@ fn mixed_tensors(model: &Model, fine_tuned: &Tensors, alpha: f64) -> Result<Tens
     Ok(tensors)
 }
 
-fn mixed(model: &Model, fine_tuned: &Tensors, alpha: f64) -> Result<Clip> {
+/// The model at `alpha`.
+pub(crate) fn mixed(model: &Model, fine_tuned: &Tensors, alpha: f64) -> Result<Clip> {
     Ok(Clip::from_tensors(
         &model.config,
         &mixed_tensors(model, fine_tuned, alpha)?,
     )?)
-}
-
-fn candidates(validation: &[(f64, Vec<Predictions>)]) -> Result<Vec<Candidate>> {
-    let accuracy = |p: &Predictions| ValidationAccuracy::new(p.accuracy().value);
-    let candidate = |(alpha, on): &(f64, Vec<Predictions>)| -> Result<Candidate> {
-        let (patch, supported) = on.split_first().context("nothing was evaluated")?;
-        Ok(Candidate {
-            alpha: *alpha,
-            patch: accuracy(patch)?,
-            supported: supported.iter().map(accuracy).collect::<Result<_, _>>()?,
-        })
-    };
-    validation.iter().map(candidate).collect()
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::models::find_model;
 use crate::patching::{Prepared, Settings, Source, patch, warn_of_chance};
 use crate::progress::Console;
 use crate::run_dir::RunDir;
+use crate::search::{Search, SearchName};
 use crate::tasks::{find_task, hub_of, prepare_world};
 use crate::workspace;
 
@@ -49,6 +50,12 @@ pub(crate) struct Common {
     /// For best-patch: the largest mean drop on the supported tasks, in points
     #[arg(long, default_value_t = 1.0)]
     max_drop: f64,
+    /// How many images the choice looks at
+    #[arg(long, value_enum, default_value_t = SearchName::Grid)]
+    search: SearchName,
+    /// For a race: accuracies that differ by less are equally good, in points
+    #[arg(long, default_value_t = 0.5)]
+    epsilon: f64,
     /// Fine-tuning steps [default: the suite's, else 2000]
     #[arg(long)]
     steps: Option<u64>,
@@ -86,6 +93,7 @@ pub(crate) struct Plan {
     limit: Option<usize>,
     pub(crate) grid: Vec<f64>,
     pub(crate) rule: Rule,
+    pub(crate) search: Search,
     fine_tune: FineTuneConfig,
     /// What the images are, by "TASK/SPLIT".
     data: BTreeMap<String, String>,
@@ -177,6 +185,7 @@ impl Question<'_> {
             fine_tune: &plan.fine_tune,
             grid: &plan.grid,
             rule: plan.rule,
+            search: plan.search,
             model_sha256: &plan.model_sha256["model.safetensors"],
         };
 
@@ -195,7 +204,7 @@ impl Question<'_> {
             console.say(format!(
                 "{}: {} ({:.0} s)",
                 task.name,
-                patched.choice.reason,
+                patched.searched.choice.reason,
                 task_started.elapsed().as_secs_f64()
             ));
             results.push((task, patched));
@@ -231,6 +240,12 @@ impl Question<'_> {
             bail!(
                 "--max-drop {}: a number of points from 0 to 100",
                 common.max_drop
+            );
+        }
+        if !(0.0..=100.0).contains(&common.epsilon) {
+            bail!(
+                "--epsilon {}: a number of points from 0 to 100",
+                common.epsilon
             );
         }
         let rule = match common.rule {
@@ -272,6 +287,7 @@ impl Question<'_> {
             limit: common.limit,
             grid: self.grid.clone(),
             rule,
+            search: Search::new(common.search, rule, common.epsilon / 100.0, common.seed),
             fine_tune,
         })
     }

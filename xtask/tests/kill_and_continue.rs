@@ -153,6 +153,62 @@ fn question_1_killed_at_any_moment_ends_with_the_same_answer() {
     assert_eq!(written(&killed), before);
 }
 
+#[test]
+fn a_race_killed_at_any_moment_ends_with_the_same_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let question = Question::write(directory.path(), &directory.path().join("runs"));
+    let race = |out: &Path| {
+        let mut command = question.ask(out);
+        command.args(["--search", "race", "--rule", "best-mean"]);
+        command
+    };
+    let answer = |out: &Path| {
+        let output = race(out).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{message}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (alone, killed) = (
+        directory.path().join("alone"),
+        directory.path().join("killed"),
+    );
+    let expected = answer(&alone);
+    let records = std::fs::read_to_string(alone.join("records.jsonl")).unwrap();
+    assert!(
+        records.contains(r#""measure":"image_passes","method":"race""#),
+        "{records}"
+    );
+
+    // The first two values that are measured after the zero-shot model, then the test images.
+    for moment in [
+        "digits/1.000/digits-validation-from-0.json",
+        "signs/1.000/signs-test.json",
+    ] {
+        let there = || killed.join("predictions").join(moment).exists();
+        let mut child = race(&killed);
+        let child = child.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = child.spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !there() && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "{moment} did not appear");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(there(), "{moment} was not measured");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(answer(&killed), expected);
+    assert_same_run(&killed, &alone);
+
+    // The grid would be another run.
+    let grid = question.ask(&killed).output().unwrap();
+    let message = String::from_utf8_lossy(&grid.stderr);
+    assert!(
+        !grid.status.success() && message.contains("another run"),
+        "{message}"
+    );
+}
+
 fn names(directory: &Path) -> BTreeSet<OsString> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name()).collect()

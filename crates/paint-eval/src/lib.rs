@@ -35,7 +35,7 @@ mod transform;
 
 pub use error::{Error, Result};
 pub use paired::{Difference, Paired, mean_difference};
-pub use predict::predict;
+pub use predict::{predict, predict_rows};
 pub use predictions::{Predictions, TOP};
 pub use proportion::{Proportion, mean_proportion};
 pub use transform::SeenBy;

@@ -27,8 +27,34 @@ pub fn predict(
     batch: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Predictions> {
+    let rows: Vec<usize> = (0..pixels.len()).collect();
+    let predictions = predict_rows(clip, preprocessor, head, pixels, &rows, batch, progress)?;
+    Ok(predictions.of_images(images(pixels)))
+}
+
+/// As [`predict()`], for some images of the table in the order given; says of them no more than
+/// what is given.
+///
+/// # Errors
+/// As [`predict()`], and if a row is beyond the table.
+pub fn predict_rows(
+    clip: &Clip,
+    preprocessor: &Preprocessor,
+    head: &ZeroShotHead,
+    pixels: &PixelTable,
+    rows: &[usize],
+    batch: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Predictions> {
     let n_classes = head.n_classes();
-    check_labels(pixels.labels(), n_classes)?;
+    let label = |&row: &usize| pixels.labels().get(row).copied();
+    let labels: Option<Vec<u32>> = rows.iter().map(label).collect();
+    let labels = labels.ok_or_else(|| Error::Size {
+        what: "images in the table",
+        expected: rows.iter().max().map_or(0, |&last| last + 1),
+        actual: pixels.len(),
+    })?;
+    check_labels(&labels, n_classes)?;
     if batch == 0 {
         return Err(Error::Empty {
             what: "images in a batch",
@@ -40,7 +66,6 @@ pub fn predict(
         pixels.height(),
     )?;
     check_size("width of the pixels", preprocessor.width(), pixels.width())?;
-    let rows: Vec<usize> = (0..pixels.len()).collect();
     let lanes = Lanes::new().map_err(Error::Threads)?;
     let done = Mutex::new(0);
     let work = |rows: &[usize]| -> Result<Vec<u32>> {
@@ -59,8 +84,7 @@ pub fn predict(
     };
     let ranked = lanes.map(rows.chunks(batch).collect(), work);
     let ranked = ranked.into_iter().collect::<Result<Vec<_>>>()?.concat();
-    let predictions = Predictions::new(pixels.labels().to_vec(), ranked, n_classes)?;
-    Ok(predictions.of_images(images(pixels)))
+    Predictions::new(labels, ranked, n_classes)
 }
 
 /// What the images are: the dataset's content, and which of them are not there. The transform is

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Differences below this are rounding of the means, not evidence: accuracies are multiples of
 /// 1 / n with n far below its inverse.
-const ROUNDING: f64 = 1e-9;
+pub(crate) const ROUNDING: f64 = 1e-9;
 
 /// An accuracy in [0, 1] measured on held-out validation images.
 ///
@@ -185,7 +185,7 @@ fn drop(baseline: &Candidate, candidate: &Candidate) -> f64 {
     }
 }
 
-fn points(fraction: f64) -> f64 {
+pub(crate) fn points(fraction: f64) -> f64 {
     100.0 * fraction
 }
 

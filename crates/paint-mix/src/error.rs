@@ -117,4 +117,12 @@ pub enum Error {
     /// The candidates or the rule do not allow a choice.
     #[error("cannot choose alpha: {0}")]
     Candidates(String),
+    /// A race got another number of answers than it asked for.
+    #[error("asked about {expected} images, got {actual} answers")]
+    Answers {
+        /// Images asked about.
+        expected: usize,
+        /// Answers that came.
+        actual: usize,
+    },
 }

@@ -3,7 +3,7 @@
 //! `theta = (1 - alpha) * zero_shot + alpha * fine_tuned`, streamed tensor by tensor from two
 //! safetensors files into a third ([`interpolate`]), or over slices in memory
 //! ([`interpolate_values`]); the two agree bit for bit. [`choose`] picks `alpha` from validation
-//! accuracies under a stated rule.
+//! accuracies under a stated rule, and [`race()`] does so on as few validation images as it needs.
 //!
 //! Knows the safetensors format; never images, models or datasets.
 //! Source: Ilharco et al. 2022, "Patching open-vocabulary models by interpolating weights",
@@ -35,6 +35,7 @@ mod element;
 mod error;
 mod interpolate;
 mod publish;
+mod race;
 mod survey;
 
 pub use blend::interpolate_values;
@@ -42,3 +43,4 @@ pub use choose::{Candidate, Choice, Rule, ValidationAccuracy, choose};
 pub use element::FloatDtype;
 pub use error::{Error, Result};
 pub use interpolate::{FileIdentity, Method, Options, Report, interpolate};
+pub use race::{Audit, RaceConfig, Raced, Request, Shape, Tally, race};

@@ -67,6 +67,7 @@ fn findings() -> Result<Rq1Findings> {
                 .to_owned(),
             grid: (0..=20).map(|i| Alpha::new(f64::from(i) / 20.0)).collect::<Result<_>>()?,
             validation: TASKS.iter().map(|task| (task.0.to_owned(), 500)).chain([("objects".to_owned(), 1500)]).collect(),
+            search: None,
         },
         skipped: vec![SkippedImages {
             task: "signs".to_owned(),

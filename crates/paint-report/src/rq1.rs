@@ -38,6 +38,8 @@ pub struct AlphaChoice {
     pub grid: Vec<Alpha>,
     /// Every task looked at and its number of validation images.
     pub validation: Vec<(String, u64)>,
+    /// How it was searched, where not every value was measured on every image; sentences.
+    pub search: Option<String>,
 }
 
 /// Images of one task and split that could not be read.
@@ -143,19 +145,23 @@ fn choice_blocks(findings: &Rq1Findings) -> Result<Vec<Block>> {
         .map(|(task, n)| vec![Cell::Text(task.clone()), count_cell(*n)])
         .collect();
     let columns = vec!["task".to_owned(), "validation images".to_owned()];
-    Ok(vec![
+    let mut blocks = vec![
         Block::Paragraph(format!(
             "α is the one with the {}. Test images had no part in it.",
             choice.rule
         )),
         Block::Paragraph(format!("Values tried: {}.", grid.join(", "))),
+    ];
+    blocks.extend(choice.search.clone().map(Block::Paragraph));
+    blocks.extend([
         Block::Figure(panels),
         Block::Table(Table::new(
             "Number of images that the choice was made on",
             columns,
             rows,
         )),
-    ])
+    ]);
+    Ok(blocks)
 }
 
 fn skipped_blocks(skipped: &[SkippedImages]) -> Vec<Block> {

@@ -106,6 +106,7 @@ fn input(name: &str) -> ReportInput {
                 Alpha::new(1.0).unwrap(),
             ],
             validation: vec![(name.to_owned(), 1500)],
+            search: Some(name.to_owned()),
         },
         skipped: vec![SkippedImages {
             task: name.to_owned(),

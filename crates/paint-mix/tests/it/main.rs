@@ -4,4 +4,5 @@
 mod checkpoints;
 mod choice;
 mod interpolation;
+mod race;
 mod refusals;
