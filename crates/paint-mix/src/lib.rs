@@ -34,7 +34,9 @@ mod compatibility;
 mod element;
 mod error;
 mod interpolate;
+mod plan;
 mod publish;
+mod stream;
 mod survey;
 
 pub use blend::interpolate_values;
