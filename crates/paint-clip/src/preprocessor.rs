@@ -146,9 +146,9 @@ impl Preprocessor {
     pub fn resize_crop(&self, image: &RgbImage) -> Vec<u8> {
         let (source_width, source_height) = (image.width() as usize, image.height() as usize);
         let (out_height, out_width) = self.output;
-        let mut out = vec![0; out_height * out_width * 3];
+        let black = || vec![0; out_height * out_width * 3];
         if source_width == 0 || source_height == 0 {
-            return out;
+            return black();
         }
         let (height, width) = self.resized(source_height, source_width);
         let (top, kept_rows) = centred(height, out_height);
@@ -157,6 +157,10 @@ impl Preprocessor {
         let rows = Axis::new(source_height, height, kept_rows, self.filter);
         let columns = Axis::new(source_width, width, kept_columns, self.filter);
         let visible = resample(image.as_raw(), source_width, &rows, &columns);
+        if visible.len() == out_height * out_width * 3 {
+            return visible;
+        }
+        let mut out = black();
         for (y, row) in visible.chunks_exact(visible_width * 3).enumerate() {
             let start = ((top + y) * out_width + left) * 3;
             out[start..start + row.len()].copy_from_slice(row);

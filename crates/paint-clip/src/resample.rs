@@ -7,6 +7,9 @@
 //! Source: Pillow, `src/libImaging/Resample.c` (`precompute_coeffs`,
 //! `normalize_coeffs_8bpc`, `ImagingResampleHorizontal_8bpc`, `ImagingResampleVertical_8bpc`).
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
 use std::ops::Range;
 
 /// Coefficients are integers in units of 2^-22, which leaves room for a sum of bytes in 32 bits.
@@ -94,8 +97,19 @@ fn fixed_point(weight: f64) -> i32 {
 /// Resamples along both axes. `source`: [_, width, 3] bytes → [rows, columns, 3].
 pub(crate) fn resample(source: &[u8], width: usize, rows: &Axis, columns: &Axis) -> Vec<u8> {
     let needed = rows.needed();
-    let mut narrow = Vec::with_capacity(needed.len() * columns.len() * 3);
-    for row in source[needed.start * width * 3..needed.end * width * 3].chunks_exact(width * 3) {
+    let source = &source[needed.start * width * 3..needed.end * width * 3];
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return avx2::resample(simd, source, width, rows, columns);
+    }
+    shorten(&narrow(source, width, columns), columns.len() * 3, rows)
+}
+
+/// Every row of `source` resampled.
+fn narrow(source: &[u8], width: usize, columns: &Axis) -> Vec<u8> {
+    let rows = source.chunks_exact(width * 3);
+    let mut narrow = Vec::with_capacity(rows.len() * columns.len() * 3);
+    for row in rows {
         let (pixels, _) = row.as_chunks::<3>();
         narrow.extend(columns.taps.iter().flat_map(|(start, weights)| {
             let mut sums = [HALF; 3];
@@ -107,12 +121,17 @@ pub(crate) fn resample(source: &[u8], width: usize, rows: &Axis, columns: &Axis)
             sums.map(to_byte)
         }));
     }
-    let stride = columns.len() * 3;
+    narrow
+}
+
+/// Every column of `narrow` resampled; its first row is the first that has weight.
+fn shorten(narrow: &[u8], stride: usize, rows: &Axis) -> Vec<u8> {
+    let first = rows.needed().start;
     let mut out = Vec::with_capacity(rows.len() * stride);
     let mut sums = vec![0; stride];
     for (start, weights) in &rows.taps {
         sums.fill(HALF);
-        let seen = narrow[(start - needed.start) * stride..].chunks_exact(stride);
+        let seen = narrow[(start - first) * stride..].chunks_exact(stride);
         for (row, weight) in seen.zip(weights) {
             for (sum, value) in sums.iter_mut().zip(row) {
                 *sum += i32::from(*value) * weight;
@@ -127,4 +146,37 @@ const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
 fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_give_the_bytes_of_the_plain_sums() {
+        let Some(simd) = pulp::x86::V3::try_new() else {
+            return;
+        };
+        let shapes = [
+            ((1, 1), (1, 1)),
+            ((1, 2), (3, 5)),
+            ((5, 3), (2, 7)),
+            ((37, 91), (16, 16)),
+            ((64, 48), (33, 24)),
+            ((9, 700), (4, 31)),
+        ];
+        for ((height, width), (n_rows, n_columns)) in shapes {
+            for filter in [Filter::Bilinear, Filter::Bicubic] {
+                // Black, white and between: sums below 0 and above 255 occur.
+                let byte = |i: usize| [0, 255, (i * 7919 >> 3) as u8][i * 31 % 7 % 3];
+                let source: Vec<u8> = (0..height * width * 3).map(byte).collect();
+                let rows = Axis::new(height, n_rows, 0..n_rows, filter);
+                let columns = Axis::new(width, n_columns, n_columns / 3..n_columns, filter);
+                let source = &source[rows.needed().start * width * 3..];
+                let plain = shorten(&narrow(source, width, &columns), columns.len() * 3, &rows);
+                let vectors = avx2::resample(simd, source, width, &rows, &columns);
+                assert_eq!(vectors, plain, "{height}×{width} to {n_rows}×{n_columns}");
+            }
+        }
+    }
 }

@@ -148,7 +148,15 @@ impl Dataset {
         &self.captions[self.rows[row]]
     }
 
-    pub(crate) fn each_image(&self, take: impl FnMut(ImageBytes) -> Result<()>) -> Result<()> {
+    /// Shows `take` the encoded images in order; in place of one that its file does not hold, the
+    /// reason.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or what `take` returns.
+    pub fn each_image(
+        &self,
+        take: impl FnMut(std::result::Result<Vec<u8>, String>) -> Result<()>,
+    ) -> Result<()> {
         self.store.each_image(&self.rows, take)
     }
 

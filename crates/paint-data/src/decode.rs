@@ -29,6 +29,16 @@ const MAX_PIXELS: u64 = 64_000_000;
 /// Eight bytes for each pixel: 16-bit RGBA at the cap.
 const MAX_BYTES: u64 = 8 * MAX_PIXELS;
 
+/// Decodes an image to what PIL's `Image.open(…).convert("RGB")` gives, in any of the formats JPEG,
+/// PNG, WebP, GIF, BMP and TIFF, told by the first bytes.
+///
+/// # Errors
+/// [`Error::Image`](crate::Error::Image) if it is damaged, of another format, over 64 megapixels, or
+/// of a kind that cannot be decoded as PIL does.
+pub fn decode_image(bytes: &[u8]) -> crate::Result<RgbImage> {
+    decode_rgb(bytes).map_err(crate::Error::Image)
+}
+
 /// Decodes an image; the error says why it cannot be.
 pub(crate) fn decode_rgb(bytes: &[u8]) -> Result<RgbImage, String> {
     match catch_unwind(|| decode(bytes)) {
@@ -109,8 +119,10 @@ fn jpeg_error(error: JpegError) -> String {
 /// Whether the end marker follows the last scan, which PIL asks for even where all pixels are
 /// there. Compressed data never contains either marker.
 fn jpeg_ends(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    last([0xff, 0xd9]) > last([0xff, 0xda])
+    const END: [u8; 2] = [0xff, 0xd9];
+    const SCAN: [u8; 2] = [0xff, 0xda];
+    let mut pairs = bytes.windows(2);
+    pairs.rfind(|&pair| pair == END || pair == SCAN) == Some(&END)
 }
 
 fn to_rgb(image: DynamicImage) -> RgbImage {

@@ -102,6 +102,10 @@ pub enum Error {
         first: String,
     },
 
+    /// An image cannot be decoded.
+    #[error("the image cannot be decoded: {0}; mend or leave it out")]
+    Image(String),
+
     /// A function was called with arguments that do not fit together.
     #[error("{0}")]
     Argument(String),

@@ -67,6 +67,7 @@ mod error;
 pub use atomic::write_atomically;
 pub use caption::CaptionDataset;
 pub use dataset::Dataset;
+pub use decode::decode_image;
 pub use error::{Error, Result};
 pub use hub::{Hub, Online};
 pub use pixels::{PixelTable, PixelTransform, SkipPolicy, Skipped};

@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 
 /// Values that one thread blends at a time: both inputs and the output fit a second-level cache.
-pub(crate) const PIECE: usize = 16 * 1024;
+pub(crate) const PIECE: usize = 8 * 1024;
 
 /// `out = (1 - alpha) * zero_shot + alpha * fine_tuned`, value by value, in f32.
 ///
@@ -71,6 +71,11 @@ impl Blend {
         } else {
             Self::FromFineTuned((1.0 - alpha) as f32)
         }
+    }
+
+    /// Whether the result is one side's, whatever the other is.
+    pub(crate) fn is_one_side(self) -> bool {
+        matches!(self, Self::ZeroShot | Self::FineTuned)
     }
 
     /// Replaces the zero-shot values in `theta` by the interpolated ones.

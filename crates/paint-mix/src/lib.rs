@@ -34,8 +34,10 @@ mod compatibility;
 mod element;
 mod error;
 mod interpolate;
+mod plan;
 mod publish;
 mod race;
+mod stream;
 mod survey;
 
 pub use blend::interpolate_values;

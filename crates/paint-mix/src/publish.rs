@@ -14,12 +14,13 @@ pub(crate) struct Sibling {
     path: PathBuf,
     n_bytes: u64,
     file: NamedTempFile,
-    hash: Sha256,
+    hash: Option<Sha256>,
 }
 
 impl Sibling {
-    /// `n_bytes` is the size the file will have, for the message when space runs out.
-    pub(crate) fn create(path: &Path, n_bytes: u64) -> Result<Self> {
+    /// `n_bytes` is the size the file will have, for the message when space runs out; `checksum`
+    /// whether what is written is hashed.
+    pub(crate) fn create(path: &Path, n_bytes: u64, checksum: bool) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".paint-mix-").suffix(".part");
         // As any created file, subject to the umask; a temporary file's own 0600 would hide the
@@ -33,19 +34,21 @@ impl Sibling {
             path: path.to_owned(),
             n_bytes,
             file,
-            hash: Sha256::new(),
+            hash: checksum.then(Sha256::new),
         })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.hash.update(bytes);
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
         let written = self.file.write_all(bytes);
         written.map_err(|source| write_error(&self.path, self.n_bytes, source))
     }
 
     /// SHA-256 of what was written so far, in hexadecimal.
-    pub(crate) fn sha256(&self) -> String {
-        hexadecimal(self.hash.clone())
+    pub(crate) fn sha256(&self) -> Option<String> {
+        self.hash.clone().map(hexadecimal)
     }
 
     /// Makes the file appear at its destination.
@@ -62,7 +65,7 @@ impl Sibling {
         sync_directory(directory(&path)).map_err(failed)?;
         Ok(FileIdentity {
             n_bytes,
-            sha256: hexadecimal(hash),
+            sha256: hash.map(hexadecimal),
         })
     }
 }

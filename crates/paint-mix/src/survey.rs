@@ -1,17 +1,28 @@
-//! One sequential pass over an input before anything is written: its hash, and whether every
-//! value is finite.
+//! One sequential pass over an input before anything is written: its hash, and for a copy whether
+//! every value is finite.
 
 use crate::{Error, Result, checkpoint::Checkpoint, compatibility::Group, element::Kind};
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of the file in hexadecimal; an error if `check_finite` and a value is not.
-pub(crate) fn survey(input: &Checkpoint, chunk: usize, check_finite: bool) -> Result<String> {
-    let mut hash = Sha256::new();
+/// SHA-256 of the file in hexadecimal if `checksum`; an error if `check_finite` and a value is not.
+pub(crate) fn survey(
+    input: &Checkpoint,
+    chunk: usize,
+    check_finite: bool,
+    checksum: bool,
+) -> Result<Option<String>> {
+    if !check_finite && !checksum {
+        return Ok(None);
+    }
+    let mut hash = checksum.then(Sha256::new);
+    let mut update = |bytes: &[u8]| {
+        if let Some(hash) = &mut hash {
+            hash.update(bytes);
+        }
+    };
     let mut buffer = Vec::new();
     let mut bad = Group::new("tensors");
-    scan(input, 0, input.data_start, chunk, &mut buffer, |bytes| {
-        hash.update(bytes)
-    })?;
+    scan(input, 0, input.data_start, chunk, &mut buffer, &mut update)?;
     let mut by_position: Vec<_> = input.tensors.iter().collect();
     by_position.sort_by_key(|(name, entry)| (entry.start, *name));
     for (name, entry) in by_position {
@@ -23,7 +34,7 @@ pub(crate) fn survey(input: &Checkpoint, chunk: usize, check_finite: bool) -> Re
             chunk,
             &mut buffer,
             |bytes| {
-                hash.update(bytes);
+                update(bytes);
                 if let (Kind::Float(dtype), true) = (entry.kind(), check_finite) {
                     n_bad += dtype.count_non_finite(bytes);
                 }
@@ -35,7 +46,7 @@ pub(crate) fn survey(input: &Checkpoint, chunk: usize, check_finite: bool) -> Re
     }
     input.verify_unchanged()?;
     match bad.into_text() {
-        None => Ok(hexadecimal(hash)),
+        None => Ok(hash.map(hexadecimal)),
         Some(tensors) => Err(Error::NonFinite {
             path: input.path.clone(),
             tensors,

@@ -279,10 +279,33 @@ fn hashes_are_those_of_the_files() {
             .map(|b| format!("{b:02x}"))
             .collect();
         assert_eq!(
-            (&identity.sha256, identity.n_bytes),
-            (&expected, bytes.len() as u64),
+            (identity.sha256.as_ref(), identity.n_bytes),
+            (Some(&expected), bytes.len() as u64),
             "{name}"
         );
+    }
+}
+
+#[test]
+fn without_checksums_the_bytes_are_the_same() {
+    let (zero_shot, fine_tuned) = weights(31);
+    let tensors = |values: &[f32]| [f32s("w", &[values.len()], values)];
+    let (zero_shot, fine_tuned) = (tensors(&zero_shot), tensors(&fine_tuned));
+    let dir = tempfile::tempdir().unwrap();
+    for alpha in [0.0, 0.3, 1.0] {
+        let file = |checksums| {
+            let options = Options {
+                checksums,
+                ..chunks_of(9000)
+            };
+            mixed(dir.path(), &zero_shot, &fine_tuned, alpha, &options)
+        };
+        let ((hashed, expected), (report, bytes)) = (file(true), file(false));
+        assert_eq!(bytes, expected, "alpha {alpha}");
+        let hashes = |report: &Report| {
+            [&report.zero_shot, &report.fine_tuned, &report.output].map(|f| f.sha256.is_some())
+        };
+        assert_eq!((hashes(&hashed), hashes(&report)), ([true; 3], [false; 3]));
     }
 }
 
