@@ -68,7 +68,7 @@ pub use atomic::write_atomically;
 pub use caption::CaptionDataset;
 pub use dataset::Dataset;
 pub use error::{Error, Result};
-pub use hub::{Hub, Online};
+pub use hub::{Hub, Online, Progress, Repository, RepositoryKind, Transfer};
 pub use pixels::{PixelTable, PixelTransform, SkipPolicy, Skipped};
 pub use rng::Rng;
 pub use suite::Suite;
