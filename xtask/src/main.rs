@@ -5,6 +5,7 @@
 mod bench;
 mod findings;
 mod machine;
+mod mirror;
 mod model;
 mod models;
 mod patching;
@@ -43,6 +44,7 @@ enum Command {
     Patch(rq1::PatchArgs),
     Pretrain(pretrain::Args),
     Bench(bench::Args),
+    Mirror(mirror::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Patch(args) => rq1::patch_own(&args, &console),
         Command::Pretrain(args) => pretrain::run(&args, &console),
         Command::Bench(args) => bench::run(&args, &console),
+        Command::Mirror(args) => mirror::run(&args, &console),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
