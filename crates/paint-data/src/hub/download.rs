@@ -154,7 +154,8 @@ impl Job<'_> {
                     ..
                 }
             );
-            if !failure.may_pass() && !(expired && moved.is_none()) {
+            let is_new = moved.is_none();
+            if !(failure.may_pass() || expired && is_new) {
                 return Err(failure);
             }
             tries += 1;

@@ -24,7 +24,8 @@ fn small_disk(at: &Path, kilobytes: u32) -> Option<Mounted<'_>> {
         _ => {
             // Not with eprintln!, which a passing test is not heard with.
             let line = "SKIPPED: a small file system cannot be mounted here";
-            writeln!(std::io::stderr(), "{line}").unwrap();
+            let mut stderr = std::io::stderr();
+            writeln!(stderr, "{line}").unwrap();
             None
         }
     }
