@@ -28,8 +28,8 @@ use crate::workspace;
 /// Options of every question.
 #[derive(clap::Args)]
 pub(crate) struct Common {
-    /// A checkpoint directory in Hugging Face layout, an embedded model, or ORG/NAME[@REVISION]
-    /// of the Hub
+    /// A checkpoint directory in Hugging Face layout, an embedded model, or a Hub id,
+    /// ORG/NAME or ORG/NAME@REVISION
     #[arg(long)]
     pub(crate) model: Option<String>,
     /// Look for datasets and models in this directory in Hub layout
