@@ -8,6 +8,7 @@ mod bench_alpha;
 mod between;
 mod findings;
 mod machine;
+mod mirror;
 mod model;
 mod models;
 mod patching;
@@ -47,6 +48,7 @@ enum Command {
     Patch(rq1::PatchArgs),
     Pretrain(pretrain::Args),
     Bench(bench::Args),
+    Mirror(mirror::Args),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Patch(args) => rq1::patch_own(&args, &console),
         Command::Pretrain(args) => pretrain::run(&args, &console),
         Command::Bench(args) => bench::run(&args, &console),
+        Command::Mirror(args) => mirror::run(&args, &console),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! A checkpoint directory, opened: weights, tokenizer, preprocessing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use candle_core::Device;
@@ -8,9 +8,13 @@ use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, ZeroShotHea
 use paint_data::Task;
 use paint_eval::SeenBy;
 
+use crate::models::Found;
+
 /// A model as it was found.
 pub(crate) struct Model {
     pub(crate) dir: PathBuf,
+    /// As its children's provenance names it.
+    pub(crate) name: String,
     pub(crate) config: ClipConfig,
     pub(crate) tensors: Tensors,
     pub(crate) tokenizer: Tokenizer,
@@ -18,10 +22,12 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn load(dir: &Path) -> Result<Self> {
+    pub(crate) fn load(found: Found) -> Result<Self> {
+        let dir = found.directory.as_path();
         let open = || -> Result<Self, paint_clip::Error> {
             Ok(Self {
                 dir: dir.to_owned(),
+                name: found.name.clone(),
                 config: ClipConfig::load(dir)?,
                 tensors: load_tensors(dir, &Device::Cpu)?,
                 tokenizer: Tokenizer::load(dir)?,

@@ -27,6 +27,8 @@ const BATCH: usize = 128;
 /// A task made ready for a model: its head and the pixels of its splits.
 pub(crate) struct Prepared {
     pub(crate) name: String,
+    /// The commit of the Hub that the images are of.
+    pub(crate) revision: Option<String>,
     head: ZeroShotHead,
     pub(crate) tables: BTreeMap<SplitName, PixelTable>,
 }
@@ -51,6 +53,7 @@ impl Prepared {
     ) -> Result<Self> {
         let mut tables = BTreeMap::new();
         let mut class_names = Vec::new();
+        let mut revision = None;
         for &split in splits {
             let mut dataset = Dataset::open(task, split, source.hub)?;
             if let Some(limit) = source.limit {
@@ -67,6 +70,7 @@ impl Prepared {
                 );
             }
             class_names = dataset.class_names().to_vec();
+            revision = dataset.revision().map(str::to_owned);
             let bar = console.bar(
                 &format!("{} {split} images", task.name),
                 dataset.len() as u64,
@@ -99,6 +103,7 @@ impl Prepared {
         }
         Ok(Self {
             name: task.name.clone(),
+            revision,
             head,
             tables,
         })
@@ -343,15 +348,9 @@ fn fine_tuned_weights(
 }
 
 fn provenance(model: &Model, task: &Prepared, settings: &Settings<'_>) -> Provenance {
-    let name = model
-        .dir
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
     Provenance {
         parents: vec![Parent {
-            name,
+            name: model.name.clone(),
             sha256: settings.model_sha256.to_owned(),
         }],
         task: Some(task.name.clone()),

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let tokenizer = Tokenizer::load(&texts)?;
     let preprocessor = Preprocessor::load(&texts)?;
 
-    let hub = hub_of(args.hub.as_deref());
+    let hub = hub_of(args.hub.as_deref(), console);
     let mut tables = Vec::new();
     for source in &preset.corpus {
         tables.push(open_corpus(source, &out, &hub, &preprocessor, console)?);
@@ -114,13 +114,21 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     }
     // By way of text, where a share of 0.6 is 0.6 and not the nearest f32's digits.
     let preset_as_written = serde_json::from_str(&serde_json::to_string(&preset)?)?;
-    let notes = BTreeMap::from([
+    let mut notes = BTreeMap::from([
         ("preset".to_owned(), preset_as_written),
         (
             "largest_cosine_of_class_vectors".to_owned(),
             serde_json::to_value(&cosines)?,
         ),
     ]);
+    let of_the_hub = tables.iter().filter_map(|(captions, _)| {
+        let images = captions.images();
+        Some((images.task(), images.revision()?))
+    });
+    let revisions: BTreeMap<&str, &str> = of_the_hub.collect();
+    if !revisions.is_empty() {
+        notes.insert("revisions".to_owned(), serde_json::to_value(&revisions)?);
+    }
     let provenance = Provenance {
         seed: Some(preset.train.seed),
         notes,

@@ -1,8 +1,11 @@
 //! Progress bars and messages for people, on standard error.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use paint_data::{Progress, Transfer};
 
 /// Where progress goes.
 #[derive(Clone)]
@@ -37,6 +40,32 @@ impl Console {
         let bar = self.bars.add(ProgressBar::new(n)).with_style(style);
         bar.set_message(what.to_owned());
         bar.enable_steady_tick(Duration::from_millis(500));
+        bar
+    }
+
+    /// A bar of bytes for each file that comes from the Hub, gone once it is there.
+    pub(crate) fn downloads(&self) -> Progress {
+        let (console, bars) = (self.clone(), Mutex::new(BTreeMap::new()));
+        Arc::new(move |transfer: &Transfer<'_>| {
+            let file = format!("{}/{}", transfer.id, transfer.file);
+            let mut bars = bars.lock().unwrap_or_else(PoisonError::into_inner);
+            let bar: &mut ProgressBar = bars
+                .entry(file)
+                .or_insert_with_key(|file| console.bytes(file, transfer.size));
+            bar.set_position(transfer.received);
+            if transfer.received == transfer.size {
+                bar.finish_and_clear();
+            }
+        })
+    }
+
+    fn bytes(&self, what: &str, n: u64) -> ProgressBar {
+        let style = ProgressStyle::with_template(
+            "{msg:<34} {wide_bar:.cyan/dim} {bytes}/{total_bytes} {bytes_per_sec} eta {eta}",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = self.bars.add(ProgressBar::new(n)).with_style(style);
+        bar.set_message(what.to_owned());
         bar
     }
 }

@@ -29,10 +29,11 @@ use crate::workspace;
 /// Options of every question.
 #[derive(clap::Args)]
 pub(crate) struct Common {
-    /// A checkpoint directory in Hugging Face layout, or the name of an embedded model
+    /// A checkpoint directory in Hugging Face layout, an embedded model, or a Hub id,
+    /// ORG/NAME or ORG/NAME@REVISION
     #[arg(long)]
     pub(crate) model: Option<String>,
-    /// Look for datasets in this directory in Hub layout
+    /// Look for datasets and models in this directory in Hub layout
     #[arg(long)]
     hub: Option<PathBuf>,
     /// Directory of the run [default: runs/QUESTION-SUITE-…]
@@ -97,6 +98,9 @@ pub(crate) struct Plan {
     fine_tune: FineTuneConfig,
     /// What the images are, by "TASK/SPLIT".
     data: BTreeMap<String, String>,
+    /// The commits of the Hub that the model and the tasks' images are of.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    revisions: BTreeMap<String, String>,
 }
 
 /// What of a checkpoint decides its answers.
@@ -124,7 +128,10 @@ impl Question<'_> {
     /// Finds the answer and publishes it; continues where an earlier call was stopped.
     pub(crate) fn answer(&self, common: &Common, console: &Console) -> Result<()> {
         let started = Instant::now();
-        let model = Model::load(&find_model(&self.model)?)?;
+        let hub = hub_of(common.hub.as_deref(), console);
+        let found = find_model(&self.model, &hub)?;
+        let model_revision = found.revision.clone();
+        let model = Model::load(found)?;
         let load = |names: &[String]| -> Result<Vec<Task>> {
             let task = |name: &String| {
                 let mut task = find_task(name)?;
@@ -141,7 +148,6 @@ impl Question<'_> {
         distinct_names(&all)?;
         self.settings(common)?;
         let world = prepare_world(&all, console)?;
-        let hub = hub_of(common.hub.as_deref());
         let cache = workspace::runs().join("cache");
         let open = |task: &Task, splits: &[SplitName]| -> Result<Prepared> {
             let of_world = paint_world::tasks().iter().any(|known| known.task == *task);
@@ -175,7 +181,13 @@ impl Question<'_> {
             .chain(&patching)
             .flat_map(Prepared::keys)
             .collect();
-        let plan = self.plan(common, &model, &all, data)?;
+        let of_tasks = supported.iter().chain(&patching).filter_map(|task| {
+            let revision = task.revision.clone()?;
+            Some((format!("task {}", task.name), revision))
+        });
+        let of_model = model_revision.map(|revision| (format!("model {}", model.name), revision));
+        let revisions = of_tasks.chain(of_model).collect();
+        let plan = self.plan(common, &model, &all, data, revisions)?;
         let out = match &common.out {
             Some(out) => out.clone(),
             None => workspace::runs().join(default_name(&plan)?),
@@ -263,6 +275,7 @@ impl Question<'_> {
         model: &Model,
         tasks: &[&Task],
         data: BTreeMap<String, String>,
+        revisions: BTreeMap<String, String>,
     ) -> Result<Plan> {
         let (fine_tune, rule) = self.settings(common)?;
         Ok(Plan {
@@ -280,6 +293,7 @@ impl Question<'_> {
                 .collect::<Result<_>>()?,
             tool_version: env!("CARGO_PKG_VERSION"),
             data,
+            revisions,
             patching: self.patching.clone(),
             supported: self.suite.supported.clone(),
             tasks_sha256: machine::sha256(&serde_json::to_vec(tasks)?),

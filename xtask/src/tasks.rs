@@ -25,8 +25,9 @@ pub(crate) fn find_task(name: &str) -> Result<Task> {
 }
 
 /// `--hub DIR`, else what the environment says.
-pub(crate) fn hub_of(dir: Option<&Path>) -> Hub {
-    dir.map_or_else(Hub::from_env, |dir| Hub::Directory(dir.to_owned()))
+pub(crate) fn hub_of(dir: Option<&Path>, console: &Console) -> Hub {
+    let hub = dir.map_or_else(Hub::from_env, |dir| Hub::Directory(dir.to_owned()));
+    hub.with_progress(console.downloads())
 }
 
 /// A suite of data-manifests/suites, or a manifest file.

@@ -49,6 +49,7 @@ mod config;
 
 mod checkpoint;
 mod init;
+mod repository;
 
 mod clip;
 mod encoder;
@@ -70,6 +71,7 @@ pub use error::{Error, Result};
 pub use init::init;
 pub use preprocessor::Preprocessor;
 pub use replace::restore;
+pub use repository::checkpoint_files;
 pub use save::{Parent, Provenance, WeightDtype, save};
 pub use tokenizer::Tokenizer;
 pub use zero_shot_head::ZeroShotHead;

@@ -42,6 +42,7 @@ pub struct Dataset {
     /// The group of each row, which no cut parts; empty if each image stands alone.
     groups: Vec<u32>,
     key: String,
+    revision: Option<Arc<str>>,
 }
 
 impl Dataset {
@@ -123,6 +124,11 @@ impl Dataset {
     /// moved or touched; 64 hexadecimal digits.
     pub fn content_key(&self) -> &str {
         &self.key
+    }
+
+    /// The commit of the Hub that the files are of; none where they are just local files.
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
     }
 
     /// `n` rows (or all, if there are fewer) with the classes in the shares of the whole.
@@ -351,6 +357,7 @@ impl Opener<'_> {
             labels,
             groups: Vec::new(),
             key,
+            revision: listing.revision().map(Arc::from),
         })
     }
 

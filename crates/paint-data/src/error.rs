@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::RepositoryKind;
+
 /// What this crate's functions return.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -65,9 +67,11 @@ pub enum Error {
         message: String,
     },
 
-    /// A dataset is not where it was looked for.
-    #[error("dataset {id}: {message}")]
+    /// A model or dataset is not where it was looked for.
+    #[error("{kind} {id}: {message}")]
     Hub {
+        /// Which of the two.
+        kind: RepositoryKind,
         /// Hub id, `org/name`.
         id: String,
         /// Where it was looked for, and what to do.
@@ -152,8 +156,9 @@ impl Error {
         }
     }
 
-    pub(crate) fn hub(id: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn hub(kind: RepositoryKind, id: &str, message: impl Into<String>) -> Self {
         Self::Hub {
+            kind,
             id: id.to_owned(),
             message: message.into(),
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::csv_table::read_csv;
-use crate::hub::{Hub, Repository};
+use crate::hub::{Hub, Repository, RepositoryKind};
 use crate::parquet_file::{ParquetFile, RawLabels};
 use crate::store::Store;
 use crate::task::{SplitName, Task, TaskSource};
@@ -58,11 +58,12 @@ impl Layout {
                 config,
                 revision,
             } => {
-                let repository = hub.repository(id, revision.as_deref())?;
+                let repository = hub.open(RepositoryKind::Dataset, id, revision.as_deref())?;
                 Self::in_repository(task, repository, config.as_deref().unwrap_or("data"))
             }
             TaskSource::Parquet(path) if path.is_dir() => {
-                let repository = Repository::local(&path.display().to_string(), path.clone())?;
+                let id = path.display().to_string();
+                let repository = Repository::local(RepositoryKind::Dataset, &id, path.clone())?;
                 Self::in_repository(task, repository, ".")
             }
             TaskSource::Parquet(path) if task.files.is_empty() => {
@@ -118,7 +119,7 @@ impl Layout {
             let names = repository.matching(&pattern);
             // A pattern that is one file's name says that just this file is wanted.
             if pattern.contains(['*', '?'])
-                && let Some(missing) = missing_shards(&names, &repository.names)
+                && let Some(missing) = missing_shards(&names, repository.names())
             {
                 let message = format!(
                     "files.{split} = {pattern:?}: {missing}; fetch what is missing, or name the \
@@ -267,7 +268,7 @@ impl<'a> Shard<'a> {
 
 fn no_files(task: &Task, repository: &Repository, pattern: &str) -> Error {
     let parquet = repository
-        .names
+        .names()
         .iter()
         .filter(|name| name.ends_with(".parquet"));
     let some: Vec<&str> = parquet.take(6).map(String::as_str).collect();
@@ -445,6 +446,14 @@ impl Listing {
                     names: common_names(&files, beside)?,
                 })
             }
+        }
+    }
+
+    /// The commit of the Hub that the files are of.
+    pub(crate) fn revision(&self) -> Option<&str> {
+        match self {
+            Self::Parquet { repository, .. } => repository.commit(),
+            Self::Images { .. } => None,
         }
     }
 

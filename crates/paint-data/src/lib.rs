@@ -69,7 +69,7 @@ pub use caption::CaptionDataset;
 pub use dataset::Dataset;
 pub use decode::decode_image;
 pub use error::{Error, Result};
-pub use hub::{Hub, Online};
+pub use hub::{Hub, Online, Progress, Repository, RepositoryKind, Transfer};
 pub use pixels::{PixelTable, PixelTransform, SkipPolicy, Skipped};
 pub use rng::Rng;
 pub use suite::Suite;

@@ -64,7 +64,8 @@ impl Question {
     }
 }
 
-fn write_model(texts: &Path, model: &Path) {
+/// Writes an untrained model, and its tokenizer to `texts`.
+pub(crate) fn write_model(texts: &Path, model: &Path) {
     paint_world::write_tokenizer(texts, 48).unwrap();
     let end = paint_world::VOCABULARY_SIZE as u32 - 1;
     let config = ClipConfig {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use paint_data::{Dataset, Hub, PixelTable, SkipPolicy, SplitName, Suite, Task};
 
-use crate::fixture::{Corner, check_error, nowhere, open, png, write_split};
+use crate::fixture::{Corner, check_error, open, png, write_split};
 
 const TEMPLATES: &str = "templates = [\"a photo of a {}.\"]\n";
 
@@ -356,5 +356,4 @@ fn the_hubs_directory_layout() {
         open(&task, SplitName::Test),
         &["org/name", "/nonexistent/datasets/org/name"],
     );
-    assert_eq!(nowhere(), Hub::Directory("/nonexistent".into()));
 }

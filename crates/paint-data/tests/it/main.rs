@@ -11,7 +11,6 @@ mod fixture;
 mod formats;
 mod labels;
 mod local;
-mod online;
 mod pixels;
 mod real;
 mod splits;
