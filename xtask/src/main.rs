@@ -3,7 +3,10 @@
 //! It joins the crates and computes nothing of its own.
 
 mod bench;
+mod embeddings;
 mod findings;
+mod groups;
+mod hierarchy;
 mod machine;
 mod model;
 mod models;
@@ -43,6 +46,8 @@ enum Command {
     Patch(rq1::PatchArgs),
     Pretrain(pretrain::Args),
     Bench(bench::Args),
+    Groups(groups::Args),
+    Hierarchy(hierarchy::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +62,8 @@ fn main() -> ExitCode {
         Command::Patch(args) => rq1::patch_own(&args, &console),
         Command::Pretrain(args) => pretrain::run(&args, &console),
         Command::Bench(args) => bench::run(&args, &console),
+        Command::Groups(args) => groups::run(&args, &console),
+        Command::Hierarchy(args) => hierarchy::run(&args, &console),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
