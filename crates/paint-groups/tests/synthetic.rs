@@ -21,7 +21,7 @@ impl Split {
             let (class, place) = ((group / 2) as u32, (group % 2) as u32);
             for _ in 0..n {
                 let sign = |of: u32| if of == 1 { 1.0 } else { -1.0 };
-                values.push(0.7 * sign(class) + 0.3 * rng.normal());
+                values.push(0.4 * sign(class) + 0.3 * rng.normal());
                 values.push(sign(place) + 0.2 * rng.normal());
                 values.extend((2..WIDTH).map(|_| 0.35 * rng.normal()));
                 labels.push(class);
@@ -68,8 +68,8 @@ struct World {
 fn world() -> World {
     // The texts confuse the class with the place, too.
     let mut texts = vec![0.0; 2 * WIDTH];
-    (texts[0], texts[1]) = (-0.6, -0.5);
-    (texts[WIDTH], texts[WIDTH + 1]) = (0.6, 0.5);
+    (texts[0], texts[1]) = (-0.6, -0.6);
+    (texts[WIDTH], texts[WIDTH + 1]) = (0.6, 0.6);
     World {
         train: Split::new([760, 40, 40, 760], 1),
         validation: Split::new([150, 150, 50, 50], 2),
@@ -111,22 +111,25 @@ fn methods_without_group_labels_raise_the_worst_group() {
 
     let config = JttConfig {
         identify_epochs: 5,
-        upweight: 20,
+        upweight: 50,
         sgd: sgd(20),
     };
     let (twice, n_wrong) = jtt(&w.zero_shot, &train, &config, None).unwrap();
     assert!(n_wrong > 10 && n_wrong < 200, "{n_wrong}");
     assert!(w.test.worst(&twice) > floor, "JTT {}", w.test.worst(&twice));
 
-    let (first, second) = train.split(0.8, 0).unwrap();
-    let base = erm(&w.zero_shot, &first, &sgd(20), None).unwrap();
+    // AFR counts on a base that gets the rare groups wrong as such; one that only misses those of
+    // them whose core is weak makes it look away from the core.
+    let (_, second) = train.split(0.8, 0).unwrap();
     let validation = w.validation.grouped();
     let mut selection = Selection::with_groups(&validation);
-    afr(&base, &second, &AfrConfig::default(), &mut selection).unwrap();
+    afr(&w.zero_shot, &second, &AfrConfig::default(), &mut selection).unwrap();
     let chosen = selection.by(SelectedBy::WorstGroup).unwrap();
+    let worst = w.test.worst(&chosen.classifier);
+    let before = w.test.worst(&w.zero_shot);
     assert!(
-        w.test.worst(&chosen.classifier) > floor,
-        "AFR {}",
+        worst > before + 0.3,
+        "AFR {worst} from {before}, {}",
         chosen.settings
     );
 
