@@ -355,6 +355,7 @@ fn recalibrations(sgd: SgdConfig) -> Vec<(String, CfrConfig)> {
                     negatives,
                     holistic,
                     temperature: 0.1,
+                    anchors_per_step: 32,
                     ..CfrConfig::default()
                 };
                 variants.push((format!("CFR +{p} -{n} {h}"), config));

@@ -1,10 +1,8 @@
 //! Last-layer retraining on what the base model finds hard, without group labels.
 
-use crate::{
-    Classifier, Error, Result, Samples, Selection,
-    error::check_setting,
-    product::{times_transposed, transposed_times},
-};
+use candle_core::{Device, Tensor};
+
+use crate::{Classifier, Error, Result, Samples, Selection, error::check_setting, product::matrix};
 
 /// Settings of [`afr`]: every pair of `gammas` and `lambdas` is a candidate, at several steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,13 +47,14 @@ pub fn afr(
     check(config)?;
     let unit = base.embed(reweighting)?;
     let labels: Vec<usize> = reweighting.labels().iter().map(|&l| l as usize).collect();
+    let features = matrix(&unit, base.width)?;
     for &gamma in &config.gammas {
         let weights = weights(base, &unit, &labels, gamma)?;
         for &lambda in &config.lambdas {
             let settings = format!("γ {gamma}, λ {lambda}, ");
             let head = Head::of(base);
             head.retrain(
-                &unit,
+                &features,
                 &labels,
                 &weights,
                 lambda,
@@ -132,7 +131,7 @@ impl Head {
 
     fn retrain(
         mut self,
-        unit: &[f32],
+        features: &Tensor,
         labels: &[usize],
         weights: &[f32],
         lambda: f64,
@@ -140,15 +139,15 @@ impl Head {
         offer: &mut dyn FnMut(&Self, usize) -> Result<()>,
     ) -> Result<()> {
         let start = self.clone();
-        let width = unit.len() / labels.len();
         let n_classes = self.bias.len();
         // Features have length 1 and the bias adds a feature of 1: the curvature of the
         // cross-entropy is at most half of 2, and the penalty's is 2λ.
         let rate = (1.0 / (1.0 + 2.0 * lambda)) as f32;
         let pull = 2.0 * lambda as f32;
         for step in 1..=config.steps {
-            let residuals = residuals(&self, unit, labels, weights)?;
-            let gradient = transposed_times(&residuals, n_classes, unit, width)?;
+            let residuals = residuals(&self, features, labels, weights)?;
+            let gradient = matrix(&residuals, n_classes)?.t()?.matmul(features)?;
+            let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
             let moved = self.weights.iter_mut().zip(&gradient).zip(&start.weights);
             for ((weight, gradient), start) in moved {
                 *weight -= rate * (gradient + pull * (*weight - start));
@@ -166,10 +165,19 @@ impl Head {
 }
 
 /// Weighted probabilities minus truth: [n, n_classes].
-fn residuals(head: &Head, unit: &[f32], labels: &[usize], weights: &[f32]) -> Result<Vec<f32>> {
+fn residuals(
+    head: &Head,
+    features: &Tensor,
+    labels: &[usize],
+    weights: &[f32],
+) -> Result<Vec<f32>> {
     let n_classes = head.bias.len();
-    let width = unit.len() / labels.len();
-    let mut logits = times_transposed(unit, &head.weights, width)?;
+    let shape = (n_classes, head.weights.len() / n_classes);
+    let weights_of = Tensor::from_slice(&head.weights, shape, &Device::Cpu)?;
+    let mut logits: Vec<f32> = features
+        .matmul(&weights_of.t()?)?
+        .flatten_all()?
+        .to_vec1()?;
     let rows = logits.chunks_exact_mut(n_classes).zip(labels).zip(weights);
     for ((row, &label), &weight) in rows {
         row.iter_mut().zip(&head.bias).for_each(|(l, b)| *l += b);
@@ -218,20 +226,24 @@ mod tests {
         };
         let far = |lambda: f64| {
             let (start, mut losses, mut distance) = (Head::of(&base), Vec::new(), 0.0);
-            let retrain =
-                start
-                    .clone()
-                    .retrain(&unit, &labels, &weights, lambda, &config, &mut |head, _| {
-                        let squares = head
-                            .weights
-                            .iter()
-                            .zip(&start.weights)
-                            .map(|(a, b)| (a - b).powi(2));
-                        distance = squares.sum::<f32>();
-                        let loss = cross_entropy(&head.on(&base), &unit, &labels, &weights)?.value;
-                        losses.push(loss + lambda * f64::from(distance));
-                        Ok(())
-                    });
+            let retrain = start.clone().retrain(
+                &matrix(&unit, 4).unwrap(),
+                &labels,
+                &weights,
+                lambda,
+                &config,
+                &mut |head, _| {
+                    let squares = head
+                        .weights
+                        .iter()
+                        .zip(&start.weights)
+                        .map(|(a, b)| (a - b).powi(2));
+                    distance = squares.sum::<f32>();
+                    let loss = cross_entropy(&head.on(&base), &unit, &labels, &weights)?.value;
+                    losses.push(loss + lambda * f64::from(distance));
+                    Ok(())
+                },
+            );
             retrain.unwrap();
             assert!(
                 losses.windows(2).all(|pair| pair[1] <= pair[0] + 1e-6),

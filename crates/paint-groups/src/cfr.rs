@@ -68,6 +68,9 @@ pub struct CfrConfig {
     pub negatives: Negatives,
     /// How many negatives an anchor meets.
     pub n_negatives: usize,
+    /// Samples of a batch that bring an anchor, at most; the public code's is the batch. A step's
+    /// time grows with it.
+    pub anchors_per_step: usize,
     /// Temperature of the contrastive term; at 1 it is nearly flat.
     pub temperature: f32,
     /// The term on the whole batch.
@@ -85,6 +88,7 @@ impl Default for CfrConfig {
             positives: Positives::RandomCorrect { n: 16 },
             negatives: Negatives::RandomOther,
             n_negatives: 16,
+            anchors_per_step: 128,
             temperature: 1.0,
             holistic: Holistic::Targeted(Targeted::default()),
             anchor_weight: AnchorWeight::Constant,
@@ -243,7 +247,7 @@ impl<'a> Trainer<'a> {
         | Positives::DynamicCentroid { draws: n_positives }) = self.config.positives;
         let n_negatives = self.config.n_negatives;
         let mut draws = Vec::with_capacity(batch.len());
-        for row in batch {
+        for row in batch.iter().take(self.config.anchors_per_step) {
             let number = row % anchors.len();
             let anchor = anchors[number];
             let label = self.train.label(anchor);

@@ -16,6 +16,7 @@ pub(crate) fn transposed_times(a: &[f32], k: usize, b: &[f32], n: usize) -> Resu
     a.t()?.matmul(&b)?.flatten_all()?.to_vec1()
 }
 
-fn matrix(values: &[f32], columns: usize) -> Result<Tensor> {
+/// [values.len() / columns, columns]
+pub(crate) fn matrix(values: &[f32], columns: usize) -> Result<Tensor> {
     Tensor::from_slice(values, (values.len() / columns, columns), &Device::Cpu)
 }
