@@ -1,5 +1,9 @@
 //! The embedded objects and their hierarchy fit each other, and WordNet knows most of them.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says when it is skipped"
+)]
 
 use std::path::Path;
 

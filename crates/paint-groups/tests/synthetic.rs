@@ -1,5 +1,6 @@
 //! All methods on made-up embeddings: a weak core direction, a strong spurious one that agrees with
 //! the class for 95 % of the training samples, and noise.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use paint_data::Rng;
 use paint_groups::*;
