@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let names: Vec<String> = (0..CLASSES).map(|c| format!("class {c}")).collect();
     // As ImageNet: a third of the classes has children, and every class a parent.
     let child = |c: usize| {
-        if c % 3 == 0 {
+        if c.is_multiple_of(3) {
             format!("'child {c} a', 'child {c} b'")
         } else {
             String::new()
