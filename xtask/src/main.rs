@@ -6,7 +6,10 @@ mod bench;
 #[cfg_attr(not(test), expect(dead_code, reason = "for `cargo xtask bench`"))]
 mod bench_alpha;
 mod between;
+mod embeddings;
 mod findings;
+mod groups;
+mod hierarchy;
 mod machine;
 mod mirror;
 mod model;
@@ -49,6 +52,8 @@ enum Command {
     Pretrain(pretrain::Args),
     Bench(bench::Args),
     Mirror(mirror::Args),
+    Groups(groups::Args),
+    Hierarchy(hierarchy::Args),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +69,8 @@ fn main() -> ExitCode {
         Command::Pretrain(args) => pretrain::run(&args, &console),
         Command::Bench(args) => bench::run(&args, &console),
         Command::Mirror(args) => mirror::run(&args, &console),
+        Command::Groups(args) => groups::run(&args, &console),
+        Command::Hierarchy(args) => hierarchy::run(&args, &console),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -46,6 +46,12 @@ pub enum Error {
         /// The class index.
         class: usize,
     },
+    /// A confidence is not a number, so that it has no place in an order.
+    #[error("image {image}: the confidence is NaN")]
+    NanConfidence {
+        /// Position of the image.
+        image: usize,
+    },
     /// The same class is listed twice for one image.
     #[error("image {image}: class {class} is ranked twice")]
     RankedTwice {

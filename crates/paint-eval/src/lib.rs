@@ -3,13 +3,14 @@
 //! [`Predictions`] keeps the best classes of every image, so that any later question is answered
 //! without running the model again; [`predict`] makes them from a model and a table of pixels.
 //! [`Proportion`] is an accuracy with its Wilson interval, [`Difference`] a change on the same
-//! images with an interval that holds for rare changes too, and McNemar's exact test. Everything is
-//! a fraction in [0, 1]; every interval covers 95 %.
+//! images with an interval that holds for rare changes too, and McNemar's exact test. [`Ranking`]
+//! and [`SelectiveCurve`] say how well a confidence tells right answers from wrong ones. Everything
+//! is a fraction in [0, 1]; every interval covers 95 %.
 //!
 //! Knows models and tables of pixels; never training, files or weights.
 //! Sources: Wilson 1927, "Probable inference, the law of succession, and statistical inference";
 //! McNemar 1947; Clopper & Pearson 1934; Fay & Feuer 1997; Zou & Donner 2008, "Construction of
-//! confidence limits about effect measures".
+//! confidence limits about effect measures"; DeLong et al. 1988.
 //!
 //! ```
 //! use paint_eval::{Paired, Predictions};
@@ -25,17 +26,21 @@
 //! # Ok::<(), paint_eval::Error>(())
 //! ```
 
+mod auroc;
 mod binomial;
 mod error;
 mod paired;
 mod predict;
 mod predictions;
 mod proportion;
+mod selective;
 mod transform;
 
+pub use auroc::{Auroc, Ranking};
 pub use error::{Error, Result};
 pub use paired::{Difference, Paired, mean_difference};
 pub use predict::{predict, predict_rows};
 pub use predictions::{Predictions, TOP};
 pub use proportion::{Proportion, mean_proportion};
+pub use selective::SelectiveCurve;
 pub use transform::SeenBy;

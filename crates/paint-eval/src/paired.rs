@@ -8,10 +8,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A change of accuracy with its 95 % interval, as a fraction: 0.01 is one point.
+/// A change of accuracy, or of an area, with its 95 % interval, as a fraction: 0.01 is one point.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
-    /// Accuracy after minus accuracy before.
+    /// After minus before.
     pub value: f64,
     /// Lower end of the interval.
     pub low: f64,
@@ -19,7 +19,7 @@ pub struct Difference {
     pub high: f64,
     /// Number of images.
     pub n: u64,
-    /// Two-sided p-value of McNemar's exact test that nothing changed; none for a mean.
+    /// Two-sided p-value of McNemar's exact test that nothing changed; none for means and areas.
     pub p: Option<f64>,
 }
 

@@ -167,6 +167,32 @@ impl Predictions {
         mean_proportion(&parts).expect("there is an image, so its class has one")
     }
 
+    /// The predictions for the images that `chosen` (`[n]`) names.
+    ///
+    /// # Errors
+    /// [`Error::Size`] if `chosen` has another length, [`Error::Empty`] if no image is chosen.
+    pub fn subset(&self, chosen: &[bool]) -> Result<Self> {
+        let (expected, actual) = (self.len(), chosen.len());
+        if expected != actual {
+            return Err(Error::Size {
+                what: "choices of images",
+                expected,
+                actual,
+            });
+        }
+        let rows = || chosen.iter().enumerate().filter(|(_, chosen)| **chosen);
+        let labels: Vec<u32> = rows().map(|(row, _)| self.labels[row]).collect();
+        check_labels(&labels, self.n_classes)?;
+        let width = self.n_classes.min(TOP);
+        let ranked = rows().flat_map(|(row, _)| &self.ranked[row * width..][..width]);
+        Ok(Self {
+            ranked: ranked.copied().collect(),
+            labels,
+            n_classes: self.n_classes,
+            images: None,
+        })
+    }
+
     fn hits(&self, k: usize) -> Vec<bool> {
         let hit =
             |(&label, classes): (&u32, &[u32])| classes.iter().take(k).any(|&class| class == label);
@@ -282,6 +308,19 @@ mod tests {
         let two = Predictions::new(vec![0, 2], vec![0, 1, 2, 2, 1, 0], 3).unwrap();
         assert_eq!(two.per_class()[1], None);
         assert_eq!(two.mean_per_class().value, 1.0);
+    }
+
+    #[test]
+    fn subsets_keep_the_chosen() {
+        let all = seven_classes();
+        let some = all.subset(&[true, false, true]).unwrap();
+        assert_eq!(some.labels(), [4, 3]);
+        assert_eq!(
+            some.ranked().collect::<Vec<_>>(),
+            [[1, 3, 5, 6, 4], [3, 2, 6, 4, 5]]
+        );
+        assert!(matches!(all.subset(&[true]), Err(Error::Size { .. })));
+        assert!(matches!(all.subset(&[false; 3]), Err(Error::Empty { .. })));
     }
 
     #[test]

@@ -31,30 +31,35 @@ impl Proportion {
         if n_correct > n {
             return Err(Error::Count { n_correct, n });
         }
-        let (k, trials) = (n_correct as f64, n as f64);
-        let p = k / trials;
-        let denominator = 1.0 + Z * Z / trials;
-        let centre = (p + Z * Z / (2.0 * trials)) / denominator;
-        let spread = (p * (1.0 - p) / trials + Z * Z / (4.0 * trials * trials)).sqrt();
-        let half = Z * spread / denominator;
-        // At the ends the exact value is 0 or 1; rounding must not miss it.
-        let low = if n_correct == 0 {
-            0.0
-        } else {
-            (centre - half).max(0.0)
-        };
-        let high = if n_correct == n {
-            1.0
-        } else {
-            (centre + half).min(1.0)
-        };
+        let value = n_correct as f64 / n as f64;
+        let (low, high) = wilson(value, n as f64);
         Ok(Self {
-            value: p,
+            value,
             low,
             high,
             n,
         })
     }
+}
+
+/// Wilson's score interval of the share `p` of `n` trials, which need not be a whole number.
+pub(crate) fn wilson(p: f64, n: f64) -> (f64, f64) {
+    let denominator = 1.0 + Z * Z / n;
+    let centre = (p + Z * Z / (2.0 * n)) / denominator;
+    let spread = (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let half = Z * spread / denominator;
+    // At the ends the exact value is 0 or 1; rounding must not miss it.
+    let low = if p == 0.0 {
+        0.0
+    } else {
+        (centre - half).max(0.0)
+    };
+    let high = if p == 1.0 {
+        1.0
+    } else {
+        (centre + half).min(1.0)
+    };
+    (low, high)
 }
 
 /// Mean of independent proportions, each with the same weight, and its interval.

@@ -6,6 +6,7 @@ use crate::artwork::ALL;
 use crate::domain::Domain;
 use crate::publish::{SEED, Sizes};
 use crate::recipe::Recipe;
+use crate::spurious::Spurious;
 use crate::world::Role;
 
 const CREDIT: &str = "\
@@ -52,6 +53,26 @@ pub(crate) fn of_task(domain: &dyn Domain, role: Role, sizes: Sizes) -> String {
         sizes.validation,
         sizes.test,
         quoted(&domain.templates()),
+    );
+    card
+}
+
+/// The card of a dataset with a spurious attribute.
+pub(crate) fn of_spurious(dataset: &Spurious, sizes: Sizes) -> String {
+    let mut card = head("image-classification", &splits(sizes));
+    let _ = write!(
+        card,
+        "# paint-world/{}\n\n\
+         Small objects at places, 48 x 48 pixels. The label is the group, class * {} + place: \
+         classes {}; places {}. In training 95 % of each class are at the place of the same \
+         number and the rest at the others; validation and test are balanced.\n\n\
+         Drawn by the crate `paint-world` {}, seed {SEED}, one random stream for each (dataset, \
+         split, index). In the image of Waterbirds (Sagawa et al. 2020).\n\n{CREDIT}",
+        dataset.name,
+        dataset.places.len(),
+        dataset.class_names.join(", "),
+        dataset.places.join(", "),
+        env!("CARGO_PKG_VERSION"),
     );
     card
 }

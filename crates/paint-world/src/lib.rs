@@ -7,6 +7,7 @@
 //!   concepts; its [`Recipe`] says what share shows what.
 //! * [`tasks`] lists three supported tasks, which a model pretrained on the corpus can do, and nine
 //!   patching tasks, whose images the corpus shows rarely and mostly does not name.
+//! * [`SPURIOUS`] lists datasets whose objects are mostly at one place, for group robustness.
 //! * [`write_task`] and [`write_captions`] write ordinary Parquet in the Hub's layout, with a
 //!   dataset card, so that there is one loading path for all data.
 //! * [`write_tokenizer`] writes the tokenizer and preprocessing files of a checkpoint that is
@@ -55,6 +56,7 @@ mod recipe;
 mod shapes;
 mod sketches;
 mod sprites;
+mod spurious;
 mod tasks;
 mod tokenizer;
 mod vocabulary;
@@ -64,7 +66,9 @@ pub use captions::{ALBUM, Captioned, Corpus};
 pub use checkpoint::{Checkpoint, checkpoints};
 pub use domain::Split;
 pub use error::{Error, Result};
+pub use objects::OBJECTS_HIERARCHY;
 pub use publish::{Sizes, picture, write_captions, write_task};
 pub use recipe::Recipe;
+pub use spurious::{SPURIOUS, Spurious, spurious};
 pub use tokenizer::{CONTEXT_LENGTH, VOCABULARY_SIZE, write_tokenizer};
 pub use world::{Role, VERSION, WorldTask, captions_task, tasks};

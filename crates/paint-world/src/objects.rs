@@ -10,6 +10,10 @@ use crate::colour::to_byte;
 use crate::domain::{Domain, Drawing, Split};
 use crate::places::PLACES;
 
+/// What the classes of the task `objects` are kinds of, and what is a kind of them: a tree in TOML
+/// for `paint_hierarchy::parse_toml_tree`, whose ids are the class names.
+pub const OBJECTS_HIERARCHY: &str = include_str!("objects-hierarchy.toml");
+
 /// The supported task with everyday objects.
 pub(crate) struct Objects;
 

@@ -147,7 +147,7 @@ pub fn write_captions(
     Ok(directory)
 }
 
-fn write_rows(
+pub(crate) fn write_rows(
     path: &Path,
     features: Features,
     indices: std::ops::Range<u64>,
