@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import bench_peer_pixels
 import torch
 import transformers
 
@@ -93,7 +94,25 @@ class MemoryHere(Training):
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1000
 
 
+class Preprocess:
+    def __init__(self, directory, workers):
+        self.arguments = directory, workers
+
+    def measure(self):
+        return bench_peer_pixels.preprocess(*self.arguments)
+
+
+class Interpolate:
+    def __init__(self, a, b, out):
+        self.arguments = a, b, out
+
+    def measure(self):
+        return bench_peer_pixels.interpolate(*self.arguments)
+
+
 WORK = {
+    "preprocess": Preprocess,
+    "interpolate": Interpolate,
     "vision_forward": Forward,
     "forward_latency": Forward,
     "training_step": Training,
@@ -107,7 +126,8 @@ def answer(line):
     torch.set_num_threads(request["threads"])
     if line not in cases:
         cases.clear()  # one model at a time in memory
-        cases[line] = WORK[request["work"]](request["config"], request["batch"])
+        work, _ = WORK[request.pop("work")], request.pop("threads")
+        cases[line] = work(**request)
     return {"value": cases[line].measure()}
 
 

@@ -3,9 +3,15 @@
 //! Ours and the peer's repetitions are taken in turn in one run, so that whatever else slows the
 //! machine slows both; medians are compared.
 
+mod alpha;
+mod files;
+mod interpolate;
 mod model;
 mod peer;
+mod preprocess;
 mod stepper;
+
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -30,6 +36,12 @@ pub(crate) struct Args {
     /// The Python that has torch and transformers
     #[arg(long, default_value = "python3")]
     python: String,
+    /// For `preprocess`: a directory in Hub layout with datasets/photos/imagenet-sample-200
+    #[arg(long)]
+    hub: Option<PathBuf>,
+    /// For `alpha_passes`: the directory of a finished run of rq1
+    #[arg(long)]
+    run: Option<PathBuf>,
     /// Repetitions of each, of which the median counts
     #[arg(long, default_value_t = 7)]
     repeat: usize,
@@ -109,6 +121,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
 
 fn chosen(args: &Args) -> Result<Vec<Case>> {
     let mut cases = model::cases()?;
+    cases.extend(files::cases(args.hub.as_deref(), args.run.as_deref())?);
     let names: Vec<&str> = cases.iter().map(|case| case.name).collect();
     if let Some(unknown) = args
         .only

@@ -21,6 +21,7 @@ use crate::model::Model;
 use crate::models::find_model;
 use crate::progress::Console;
 use crate::run_dir::RunDir;
+use crate::tasks::hub_of;
 use crate::workspace;
 
 /// Does a model rely on the place an object is at, and which method mends it?
@@ -77,7 +78,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     if args.seeds == 0 {
         bail!("--seeds 0: at least one is needed");
     }
-    let model = Model::load(&find_model(&args.model)?)?;
+    let model = Model::load(find_model(&args.model, &hub_of(None, console))?)?;
     let embedder = Embedder::new(&model)?;
     let plan = Plan {
         question: "groups",

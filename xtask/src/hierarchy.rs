@@ -92,7 +92,8 @@ const VIEWS: [View; 4] = [
 const BATCH: usize = 4_096;
 
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
-    let model = Model::load(&find_model(&args.model)?)?;
+    let hub = hub_of(args.hub.as_deref(), console);
+    let model = Model::load(find_model(&args.model, &hub)?)?;
     let embedder = Embedder::new(&model)?;
     let task = find_task(&args.task)?;
     let dataset = open(&task, args, console)?;
@@ -142,7 +143,7 @@ fn open(task: &Task, args: &Args, console: &Console) -> Result<Dataset> {
     let of_world = paint_world::tasks().iter().any(|known| known.task == *task);
     let hub = match of_world {
         true => paint_data::Hub::Directory(prepare_world(&[task], console)?),
-        false => hub_of(args.hub.as_deref()),
+        false => hub_of(args.hub.as_deref(), console),
     };
     Dataset::open(task, SplitName::Test, &hub).with_context(|| format!("task {}", task.name))
 }

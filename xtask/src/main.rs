@@ -3,8 +3,6 @@
 //! It joins the crates and computes nothing of its own.
 
 mod bench;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `cargo xtask bench`"))]
-mod bench_alpha;
 mod between;
 mod embeddings;
 mod findings;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::hub::Hub;
 use crate::layout::{Beside, Layout, Listing, Opened, SPLITS};
-use crate::parquet_file::{ImageBytes, RawLabels};
+use crate::parquet_file::RawLabels;
 use crate::split::{group_by_name, group_key, n_validation, stratified_order, whole_groups};
 use crate::store::Store;
 use crate::task::{SplitName, Task};

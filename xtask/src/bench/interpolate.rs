@@ -15,19 +15,23 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Makes them in a new directory under `run_dir`.
-    pub(crate) fn make(run_dir: &Path) -> Result<Self> {
-        let made = Self {
-            dir: run_dir.join("interpolate"),
-        };
-        std::fs::create_dir_all(&made.dir)?;
-        for (path, seed) in [(made.zero_shot(), 1), (made.fine_tuned(), 2)] {
+    /// Where they are going to be under `directory`.
+    pub(crate) fn at(directory: &Path) -> Self {
+        Self {
+            dir: directory.join("interpolate"),
+        }
+    }
+
+    /// Writes them.
+    pub(crate) fn make(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.dir)?;
+        for (path, seed) in [(self.zero_shot(), 1), (self.fine_tuned(), 2)] {
             let mut rng = Rng::new(seed);
             let config = ClipConfig::default();
             let tensors = paint_clip::init(&config, &mut || rng.normal(), &Device::Cpu)?;
             candle_core::safetensors::save(&tensors.into_iter().collect(), path)?;
         }
-        Ok(made)
+        Ok(())
     }
 
     /// The first input, also the peer's.
@@ -48,6 +52,9 @@ impl Checkpoints {
 
 impl Drop for Checkpoints {
     fn drop(&mut self) {
+        if !self.dir.exists() {
+            return;
+        }
         if let Err(error) = std::fs::remove_dir_all(&self.dir) {
             tracing::warn!("cannot remove {}: {error}", self.dir.display());
         }

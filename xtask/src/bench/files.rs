@@ -1,0 +1,84 @@
+//! What surrounds the model: photographs to pixels, checkpoints to a patched one, choosing alpha.
+
+use std::path::Path;
+
+use anyhow::Result;
+use paint_mix::Shape;
+use serde_json::json;
+
+use super::alpha::alpha_passes;
+use super::interpolate::{self, Checkpoints};
+use super::preprocess::{self, Photographs};
+use super::{Case, Measure};
+use crate::{machine, workspace};
+
+/// Those whose data is there: photographs in `hub`, predictions in `run`.
+pub(super) fn cases(hub: Option<&Path>, run: Option<&Path>) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    if let Some(hub) = hub {
+        // The peer in one process, as it is commonly used, and in as many as there are threads.
+        for (name, workers) in [("preprocess", 0), ("preprocess_workers", machine::cores())] {
+            cases.push(preprocess(name, hub, workers));
+        }
+    }
+    for (name, checksums) in [("interpolate", true), ("interpolate_unhashed", false)] {
+        cases.push(interpolate(name, checksums));
+    }
+    if let Some(run) = run {
+        let run = run.to_owned();
+        cases.push(Case {
+            name: "alpha_passes",
+            model: "nine tasks".to_owned(),
+            batch: None,
+            unit: "times fewer",
+            request: None,
+            prepare: Box::new(move |_| {
+                Ok(Box::new(move || {
+                    Ok(alpha_passes(&run, Shape::Nested)?.ratio)
+                }))
+            }),
+        });
+    }
+    Ok(cases)
+}
+
+fn preprocess(name: &'static str, hub: &Path, workers: usize) -> Case {
+    let hub = hub.to_owned();
+    let photographs = hub.join("datasets/photos/imagenet-sample-200/data");
+    Case {
+        name,
+        model: "224 px".to_owned(),
+        batch: None,
+        unit: "images/s",
+        request: Some(json!({
+            "work": "preprocess", "directory": photographs, "workers": workers,
+            "threads": machine::cores(),
+        })),
+        prepare: Box::new(move |_| {
+            let photographs = Photographs::read(&hub)?;
+            let measure: Measure = Box::new(move || preprocess::ours(&photographs));
+            Ok(measure)
+        }),
+    }
+}
+
+/// Both read the same two files; ours are made when the measurement begins, before the peer's.
+fn interpolate(name: &'static str, checksums: bool) -> Case {
+    let directory = workspace::runs().join("bench");
+    let place = Checkpoints::at(&directory);
+    Case {
+        name,
+        model: "vit-b-32".to_owned(),
+        batch: None,
+        unit: "MB/s",
+        request: Some(json!({
+            "work": "interpolate", "a": place.zero_shot(), "b": place.fine_tuned(),
+            "out": place.output("peer"), "threads": machine::cores(),
+        })),
+        prepare: Box::new(move |_| {
+            place.make()?;
+            let measure: Measure = Box::new(move || interpolate::ours(&place, checksums));
+            Ok(measure)
+        }),
+    }
+}
