@@ -188,7 +188,10 @@ impl Weights {
         let Some(named) = named else {
             return Err(no_weights(dir, candidates));
         };
-        if named.extension().is_none_or(|extension| extension != "json") {
+        if named
+            .extension()
+            .is_none_or(|extension| extension != "json")
+        {
             let (files, shard_of) = (vec![named.clone()], None);
             return Ok(Self {
                 named,
@@ -201,7 +204,9 @@ impl Weights {
         let mut shards: Vec<&String> = index.weight_map.values().collect();
         shards.sort();
         shards.dedup();
-        let files = shards.into_iter().map(|shard| shard_path(dir, &named, shard));
+        let files = shards
+            .into_iter()
+            .map(|shard| shard_path(dir, &named, shard));
         Ok(Self {
             files: files.collect::<Result<_>>()?,
             shard_of: Some(index.weight_map),

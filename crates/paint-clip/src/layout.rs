@@ -195,14 +195,17 @@ mod tests {
                 &[2304, 768],
             ),
             ("transformer.resblocks.0.attn.in_proj_bias", &[1536]),
-            (
-                "transformer.resblocks.0.attn.out_proj.weight",
-                &[512, 512],
-            ),
+            ("transformer.resblocks.0.attn.out_proj.weight", &[512, 512]),
             ("transformer.resblocks.3.ln_1.weight", &[512]),
             ("transformer.resblocks.3.ln_2.bias", &[512]),
-            ("visual.transformer.resblocks.3.mlp.c_fc.weight", &[3072, 768]),
-            ("visual.transformer.resblocks.3.mlp.c_proj.weight", &[768, 3072]),
+            (
+                "visual.transformer.resblocks.3.mlp.c_fc.weight",
+                &[3072, 768],
+            ),
+            (
+                "visual.transformer.resblocks.3.mlp.c_proj.weight",
+                &[768, 3072],
+            ),
         ] {
             assert_eq!(shapes.get(name).map(Vec::as_slice), Some(shape), "{name}");
         }

@@ -209,7 +209,8 @@ fn text_tower(section: &mut Section<'_>, hidden_act: HiddenAct) -> Result<TextCo
         eos_token_id = match u32::try_from(eos) {
             Ok(eos) if eos != 2 => eos,
             _ => {
-                let problem = format!("is {eos}, which is no end-of-text token of a CLIP tokenizer");
+                let problem =
+                    format!("is {eos}, which is no end-of-text token of a CLIP tokenizer");
                 return Err(section.refuse("eos_id", problem));
             }
         };

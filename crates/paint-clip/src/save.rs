@@ -172,9 +172,7 @@ pub fn save_as(
         source,
         provenance,
     };
-    let written = new
-        .write(&building)
-        .and_then(|()| replace(dir, &building));
+    let written = new.write(&building).and_then(|()| replace(dir, &building));
     if written.is_err() {
         // The error that matters is the first one.
         let _ = fs::remove_dir_all(&building);
@@ -202,7 +200,10 @@ impl Checkpoint<'_> {
         write_file(&dir.join(self.layout.config_file()), config.as_bytes())?;
         let provenance =
             serde_json::to_string_pretty(self.provenance).map_err(Error::json("paint.json"))?;
-        write_file(&dir.join("paint.json"), format!("{provenance}\n").as_bytes())?;
+        write_file(
+            &dir.join("paint.json"),
+            format!("{provenance}\n").as_bytes(),
+        )?;
         if let Some(source) = self.source {
             for name in TOKENIZER {
                 carry_over(source, dir, name)?;
@@ -240,7 +241,10 @@ impl Checkpoint<'_> {
         let has_one = |source: &&Path| {
             Layout::of(source) == Layout::OpenClip || source.join(PREPROCESSOR).exists()
         };
-        self.source.filter(has_one).map(Preprocessor::load).transpose()
+        self.source
+            .filter(has_one)
+            .map(Preprocessor::load)
+            .transpose()
     }
 
     /// Header, then tensor by tensor; beside the model only one tensor is in memory.
@@ -270,7 +274,10 @@ impl Checkpoint<'_> {
         let mut places: BTreeMap<String, Vec<(String, Part)>> = BTreeMap::new();
         for name in self.config.tensor_shapes().into_keys() {
             let place = self.layout.place(&name);
-            places.entry(place.name).or_default().push((name, place.part));
+            places
+                .entry(place.name)
+                .or_default()
+                .push((name, place.part));
         }
         for parts in places.values_mut() {
             // Alphabetically, the keys would come before the queries.
@@ -291,8 +298,7 @@ impl Checkpoint<'_> {
         for name in places.keys() {
             let shape = &shapes[name];
             let end = start + shape.iter().product::<usize>() * size;
-            header[name] =
-                json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, end] });
+            header[name] = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, end] });
             start = end;
         }
         let mut bytes = header.to_string().into_bytes();
@@ -307,12 +313,18 @@ fn encode(name: &str, values: &[f32], dtype: WeightDtype) -> Result<Vec<u8>> {
         WeightDtype::F16 => {
             let rounded: Vec<f16> = values.iter().map(|x| f16::from_f32(*x)).collect();
             let bytes = rounded.iter().flat_map(|x| x.to_le_bytes());
-            (bytes.collect(), rounded.iter().map(|x| x.to_f32()).collect())
+            (
+                bytes.collect(),
+                rounded.iter().map(|x| x.to_f32()).collect(),
+            )
         }
         WeightDtype::BF16 => {
             let rounded: Vec<bf16> = values.iter().map(|x| bf16::from_f32(*x)).collect();
             let bytes = rounded.iter().flat_map(|x| x.to_le_bytes());
-            (bytes.collect(), rounded.iter().map(|x| x.to_f32()).collect())
+            (
+                bytes.collect(),
+                rounded.iter().map(|x| x.to_f32()).collect(),
+            )
         }
     };
     check_finite(name, &stored, || match dtype {

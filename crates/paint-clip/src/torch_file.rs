@@ -124,8 +124,7 @@ fn entries(file: &File, path: &Path) -> Result<BTreeMap<String, Entry>> {
             )));
         }
         let (start, len) = (entry.data_start().unwrap_or(u64::MAX), entry.size());
-        if len != entry.compressed_size() || start.checked_add(len).is_none_or(|end| end > length)
-        {
+        if len != entry.compressed_size() || start.checked_add(len).is_none_or(|end| end > length) {
             return Err(refuse(format!(
                 "entry `{name}` does not lie inside the file; fetch it again"
             )));
@@ -137,14 +136,18 @@ fn entries(file: &File, path: &Path) -> Result<BTreeMap<String, Entry>> {
 
 /// The folder that everything of the archive is in.
 fn root(entries: &BTreeMap<String, Entry>) -> std::result::Result<&str, String> {
-    let mut roots = entries.keys().filter_map(|name| name.strip_suffix("/data.pkl"));
+    let mut roots = entries
+        .keys()
+        .filter_map(|name| name.strip_suffix("/data.pkl"));
     let (Some(root), None) = (roots.next(), roots.next()) else {
         return Err("it has not one data.pkl, as torch.save writes".to_owned());
     };
     if entries.contains_key(&format!("{root}/constants.pkl")) {
-        return Err("it is a TorchScript program, not a state dict; convert it with Python: \
+        return Err(
+            "it is a TorchScript program, not a state dict; convert it with Python: \
                     torch.save(torch.jit.load(file).state_dict(), \"pytorch_model.bin\")"
-            .to_owned());
+                .to_owned(),
+        );
     }
     match entries
         .keys()
@@ -189,7 +192,10 @@ fn locate(
             tensor.offset, tensor.shape, tensor.storage_len
         ));
     }
-    let n = tensor.shape.iter().try_fold(1_usize, |n, len| n.checked_mul(*len));
+    let n = tensor
+        .shape
+        .iter()
+        .try_fold(1_usize, |n, len| n.checked_mul(*len));
     if n.is_none_or(|n| Some(n) > span) {
         return Err(format!(
             "uses values of its storage twice: shape {:?}, strides {strides:?}",

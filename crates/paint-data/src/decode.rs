@@ -148,7 +148,6 @@ fn to_rgb(image: DynamicImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::*;
 
