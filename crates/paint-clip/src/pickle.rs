@@ -363,7 +363,7 @@ fn opcode_name(opcode: u8) -> String {
         0x81 => "NEWOBJ",
         0x92 => "NEWOBJ_EX",
         0x93 => "STACK_GLOBAL",
-        0x82 | 0x83 | 0x84 => "EXT",
+        0x82..=0x84 => "EXT",
         b'P' => "PERSID",
         b'0' => "POP",
         b'1' => "POP_MARK",

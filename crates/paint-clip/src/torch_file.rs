@@ -41,7 +41,7 @@ pub(crate) fn tensors(path: &Path) -> Result<BTreeMap<String, Stored>> {
     };
     let root = root(&entries).map_err(refuse)?;
     if let Some(order) = entries.get(&format!("{root}/byteorder"))
-        && read(&mut file, order, 16).map_err(Error::io("read", path))? != b"little"
+        && read(&file, order, 16).map_err(Error::io("read", path))? != b"little"
     {
         return Err(refuse("its numbers are not little-endian".to_owned()));
     }
@@ -53,7 +53,7 @@ pub(crate) fn tensors(path: &Path) -> Result<BTreeMap<String, Stored>> {
         );
         return Err(refuse(problem));
     }
-    let pickle = read(&mut file, pickle, MAX_PICKLE).map_err(Error::io("read", path))?;
+    let pickle = read(&file, pickle, MAX_PICKLE).map_err(Error::io("read", path))?;
     let pickled = state_dict(&pickle).map_err(|refused| Error::Pickle {
         path: path.to_owned(),
         position: refused.position,
