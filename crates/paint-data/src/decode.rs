@@ -148,6 +148,7 @@ fn to_rgb(image: DynamicImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
 
     use super::*;
 
