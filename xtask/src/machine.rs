@@ -45,6 +45,18 @@ pub(crate) fn sha256_of_file(path: &Path) -> Result<String> {
     Ok(hex(&hasher.finalize()))
 }
 
+/// One hash for the weights of a checkpoint: that of the file, or of the shards' hashes in the order
+/// of their names.
+pub(crate) fn sha256_of_weights(dir: &Path) -> Result<String> {
+    let files = paint_clip::weight_files(dir)?;
+    let hashes = files.iter().map(|path| sha256_of_file(path));
+    let hashes: Vec<String> = hashes.collect::<Result<_>>()?;
+    Ok(match hashes.as_slice() {
+        [hash] => hash.clone(),
+        hashes => sha256(hashes.join("\n").as_bytes()),
+    })
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

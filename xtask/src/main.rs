@@ -4,10 +4,12 @@
 
 mod bench;
 mod between;
+mod convert;
 mod embeddings;
 mod findings;
 mod groups;
 mod hierarchy;
+mod logits;
 mod machine;
 mod mirror;
 mod model;
@@ -21,6 +23,7 @@ mod rq1;
 mod run_dir;
 mod search;
 mod tasks;
+mod verify;
 mod workspace;
 
 use std::process::ExitCode;
@@ -52,6 +55,9 @@ enum Command {
     Mirror(mirror::Args),
     Groups(groups::Args),
     Hierarchy(hierarchy::Args),
+    Convert(convert::Args),
+    Verify(verify::Args),
+    Logits(logits::Args),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +75,9 @@ fn main() -> ExitCode {
         Command::Mirror(args) => mirror::run(&args, &console),
         Command::Groups(args) => groups::run(&args, &console),
         Command::Hierarchy(args) => hierarchy::run(&args, &console),
+        Command::Convert(args) => convert::run(&args, &console),
+        Command::Verify(args) => verify::run(&args, &console),
+        Command::Logits(args) => logits::run(&args, &console),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use candle_core::Device;
-use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, ZeroShotHead, load_tensors};
+use paint_clip::{
+    Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, ZeroShotHead, l2_normalize, load_tensors,
+};
 use paint_data::Task;
 use paint_eval::SeenBy;
 
@@ -49,6 +51,27 @@ impl Model {
     pub(crate) fn head(&self, task: &Task, class_names: &[String]) -> Result<ZeroShotHead> {
         ZeroShotHead::build(&self.clip()?, &self.tokenizer, class_names, &task.templates)
             .with_context(|| format!("task {}", task.name))
+    }
+
+    /// The logits of each image's bytes, as [`Preprocessor::resize_crop`] gives them one after the
+    /// other, and each prompt.
+    pub(crate) fn logits(
+        &self,
+        pixels: &[u8],
+        n_images: usize,
+        prompts: &[String],
+    ) -> Result<Vec<Vec<f32>>> {
+        let clip = self.clip()?;
+        let pixels = self
+            .preprocessor
+            .normalize(pixels, n_images, &Device::Cpu)?;
+        let ids = prompts.iter().map(|prompt| self.tokenizer.encode(prompt));
+        let texts = clip.encode_text(&ids.collect::<Result<Vec<_>, _>>()?)?;
+        let cosines = l2_normalize(&clip.encode_image(&pixels)?)?;
+        let cosines = cosines.matmul(&l2_normalize(&texts)?.t()?)?;
+        Ok(cosines
+            .broadcast_mul(&clip.logit_scale().exp()?)?
+            .to_vec2()?)
     }
 
     /// What the model sees of an image, for paint-data.

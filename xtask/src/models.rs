@@ -21,7 +21,11 @@ pub(crate) struct Found {
 pub(crate) fn find_model(name: &str, hub: &Hub) -> Result<Found> {
     let directory = Path::new(name);
     paint_clip::restore(directory)?;
-    if directory.join("config.json").exists() {
+    let configurations = ["config.json", "open_clip_config.json"];
+    if configurations
+        .iter()
+        .any(|name| directory.join(name).exists())
+    {
         return Ok(Found::local(directory.to_owned()));
     }
     if let Some(checkpoint) = paint_world::checkpoints().iter().find(|c| c.name == name) {
@@ -32,7 +36,8 @@ pub(crate) fn find_model(name: &str, hub: &Hub) -> Result<Found> {
     let known: Vec<&str> = paint_world::checkpoints().iter().map(|c| c.name).collect();
     let nowhere = || {
         format!(
-            "model {name}: no directory with a config.json, no embedded model of this name ({})",
+            "model {name}: no directory with a config.json or open_clip_config.json, \
+             no embedded model of this name ({})",
             known.join(", ")
         )
     };

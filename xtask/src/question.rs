@@ -103,13 +103,30 @@ pub(crate) struct Plan {
     revisions: BTreeMap<String, String>,
 }
 
-/// What of a checkpoint decides its answers.
-const MODEL_FILES: [&str; 4] = [
+/// What of a checkpoint decides its answers, beside the weights, where it has it.
+const MODEL_FILES: [&str; 6] = [
     "config.json",
-    "model.safetensors",
+    "open_clip_config.json",
     "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
     "preprocessor_config.json",
 ];
+
+/// What the weights, one file or several, are called among those.
+const WEIGHTS: &str = "model.safetensors";
+
+/// SHA-256 of everything that decides a checkpoint's answers.
+fn model_sha256(dir: &Path) -> Result<BTreeMap<String, String>> {
+    let mut hashes = BTreeMap::from([(WEIGHTS.to_owned(), machine::sha256_of_weights(dir)?)]);
+    for name in MODEL_FILES {
+        let path = dir.join(name);
+        if path.exists() {
+            hashes.insert(name.to_owned(), machine::sha256_of_file(&path)?);
+        }
+    }
+    Ok(hashes)
+}
 
 /// What is asked.
 pub(crate) struct Question<'a> {
@@ -198,7 +215,7 @@ impl Question<'_> {
             grid: &plan.grid,
             rule: plan.rule,
             search: plan.search,
-            model_sha256: &plan.model_sha256["model.safetensors"],
+            model_sha256: &plan.model_sha256[WEIGHTS],
         };
 
         let (mut results, mut skipped) = (Vec::new(), Vec::new());
@@ -282,15 +299,7 @@ impl Question<'_> {
             question: self.name,
             suite: self.suite.name.clone(),
             model: self.model.clone(),
-            model_sha256: MODEL_FILES
-                .into_iter()
-                .map(|name| {
-                    Ok((
-                        name.to_owned(),
-                        machine::sha256_of_file(&model.dir.join(name))?,
-                    ))
-                })
-                .collect::<Result<_>>()?,
+            model_sha256: model_sha256(&model.dir)?,
             tool_version: env!("CARGO_PKG_VERSION"),
             data,
             revisions,

@@ -1,66 +1,91 @@
-//! Reading `model.safetensors`: header first, then tensor by tensor, everything as f32.
+//! Reading the weights of a checkpoint directory: what is there first, then tensor by tensor,
+//! everything as f32.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use serde::Deserialize;
 
+use crate::inventory::{Found, first_few, mismatch};
+use crate::layout::{Layout, Part};
 use crate::replace::restore;
-use crate::{Error, Result};
+use crate::stored::{Stored, StoredDtype};
+use crate::{ClipConfig, Error, Result, safetensors_file, torch_file};
 
 /// Tensors by their `transformers` names, all f32.
 pub type Tensors = BTreeMap<String, Tensor>;
 
-/// Bytes read at a time; bounds the memory beside the tensors themselves.
-const CHUNK: usize = 1 << 20;
-
-/// The header's length is stored in this many bytes.
-const LENGTH_BYTES: u64 = 8;
-
-/// Headers above this are refused, as the format itself demands.
-const MAX_HEADER: u64 = 100_000_000;
-
-/// Reads `dir/model.safetensors`: f32, f16 and bf16 tensors as f32, `position_ids` left out.
+/// Reads the weights of a checkpoint in either [`Layout`]: f32, f16 and bf16 tensors as f32, under
+/// their `transformers` names. Buffers that hold no weights (`position_ids`) are left out.
 ///
-/// The file is read with plain reads through a small buffer, never mapped into memory, so that a
-/// file that shrinks meanwhile is an error and not a crash.
+/// Of several weight files the first is read of, for Hugging Face: `model.safetensors`, the shards
+/// of `model.safetensors.index.json`, `pytorch_model.bin`, the shards of
+/// `pytorch_model.bin.index.json`; for open_clip: `open_clip_model.safetensors`,
+/// `open_clip_pytorch_model.safetensors`, `open_clip_pytorch_model.bin`. Of a pickle only the
+/// description of tensors is interpreted, nothing is ever executed.
+///
+/// What the files hold is compared with the configuration before any value is read. Then they are
+/// read with plain reads through a small buffer, never mapped into memory, so that a file that
+/// shrinks meanwhile is an error and not a crash; beside the tensors there is never more than the
+/// largest projection in memory.
 ///
 /// # Errors
-/// If there is no such file, it is not a complete safetensors file, a tensor has another dtype, or
-/// a value is not finite.
+/// Those of [`ClipConfig::load`]; if there is no weight file, one is not complete or not what its
+/// name says, tensors are missing, unknown or of a wrong shape or type (one error names them all),
+/// or a value is not finite.
 pub fn load_tensors(dir: &Path, device: &Device) -> Result<Tensors> {
-    restore(dir)?;
-    let path = weights_path(dir)?;
-    let mut file = File::open(&path).map_err(Error::io("open", &path))?;
-    let (data_start, header) = read_header(&mut file, &path)?;
-    file.seek(SeekFrom::Start(data_start))
-        .map_err(Error::io("read", &path))?;
+    let config = ClipConfig::load(dir)?;
+    let mut places = locate(dir, &config)?;
+    // In the order of the disk.
+    places.sort_by(|(_, a), (_, b)| (&a.path, a.start).cmp(&(&b.path, b.start)));
     let mut tensors = Tensors::new();
-    // In the order of their offsets, which the header check has shown to be gapless.
-    for name in header.offset_keys() {
-        let Some(info) = header.info(&name) else {
-            continue;
+    let mut open: Option<(&Path, File)> = None;
+    for (name, stored) in &places {
+        let file = match &mut open {
+            Some((path, file)) if *path == &*stored.path => file,
+            open => {
+                let file = File::open(&stored.path).map_err(Error::io("open", &*stored.path))?;
+                &mut open.insert((&stored.path, file)).1
+            }
         };
-        if is_position_ids(&name) {
-            skip(&mut file, info, &path)?;
-            continue;
-        }
-        let values = read_f32(&mut file, &name, info, &path)?;
-        check_finite(&name, &values, || format!(" in {}", path.display()))?;
-        tensors.insert(
-            name,
-            Tensor::from_vec(values, info.shape.as_slice(), device)?,
-        );
+        let values = stored.read(file)?;
+        check_finite(name, &values, || format!(" in {}", stored.path.display()))?;
+        let tensor = Tensor::from_vec(values, stored.shape.as_slice(), device)?;
+        tensors.insert(name.clone(), tensor);
     }
     Ok(tensors)
+}
+
+/// The weight files of a checkpoint that [`load_tensors`] reads, shards in alphabetical order.
+///
+/// # Errors
+/// If there is none, or the index of the shards cannot be read or names a file that is not there.
+pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    restore(dir)?;
+    Ok(Weights::find(dir)?.files)
 }
 
 /// Some checkpoints store the constant 0, 1, 2, … under these names.
 pub(crate) fn is_position_ids(name: &str) -> bool {
     name.ends_with(".position_ids")
+}
+
+/// Constants that files of a layout may hold beside the weights.
+fn is_buffer(layout: Layout, name: &str) -> bool {
+    is_position_ids(name)
+        || layout == Layout::OpenClip
+            && [
+                // The causal mask, in files of old versions.
+                "attn_mask",
+                "text.attn_mask",
+                // Of OpenAI's own archives.
+                "input_resolution",
+                "context_length",
+                "vocab_size",
+            ]
+            .contains(&name)
 }
 
 pub(crate) fn check_finite(
@@ -79,161 +104,203 @@ pub(crate) fn check_finite(
     })
 }
 
-/// The weight file, or why a directory without it cannot be used.
-fn weights_path(dir: &Path) -> Result<PathBuf> {
-    let path = dir.join("model.safetensors");
-    if path.exists() {
-        return Ok(path);
+/// Every tensor of the model by its `transformers` name, and where it is stored.
+fn locate(dir: &Path, config: &ClipConfig) -> Result<Vec<(String, Stored)>> {
+    let layout = Layout::of(dir);
+    let weights = Weights::find(dir)?;
+    let mut stored = weights.tensors()?;
+    stored.retain(|name, _| !is_buffer(layout, name));
+    if layout == Layout::OpenClip {
+        normalise_open_clip(&mut stored);
     }
-    for (name, problem) in [
-        (
-            "model.safetensors.index.json",
-            "the checkpoint is split into several safetensors files, which is not supported; \
-             save it as one file (transformers: save_pretrained(dir, max_shard_size=\"1000GB\"))",
-        ),
-        (
-            "pytorch_model.bin",
-            "only pytorch_model.bin is there; pickles are never executed, convert it to \
-             model.safetensors (transformers: CLIPModel.from_pretrained(dir).save_pretrained(dir))",
-        ),
-        (
-            "open_clip_model.safetensors",
-            "the weights are in open_clip's layout; convert them to Hugging Face's CLIPModel layout",
-        ),
-    ] {
-        if dir.join(name).exists() {
-            return Err(Error::UnsupportedCheckpoint {
-                path: dir.to_owned(),
-                problem: problem.to_owned(),
-            });
-        }
+    if let Some(problem) = compare(layout, config, &stored) {
+        let problem = format!("{problem} (in {})", weights.named.display());
+        return Err(Error::TensorMismatch(problem));
     }
-    Err(Error::Io {
-        action: "open",
-        path,
-        source: std::io::Error::from(std::io::ErrorKind::NotFound),
-    })
+    let of_model = |name: String| {
+        let place = layout.place(&name);
+        let stored = stored.get(&place.name)?.clone();
+        let stored = match place.part {
+            Part::Whole => stored,
+            Part::Transposed => stored.transposed(),
+            Part::Third(third) => stored.third(third),
+        };
+        Some((name, stored))
+    };
+    let names = config.tensor_shapes().into_keys();
+    Ok(names.filter_map(of_model).collect())
 }
 
-/// Where the data starts, and the header, checked against the file's length.
-fn read_header(file: &mut File, path: &Path) -> Result<(u64, Metadata)> {
-    let actual = file.metadata().map_err(Error::io("read", path))?.len();
-    let refuse = |problem: String| Error::NotSafetensors {
-        path: path.to_owned(),
-        actual,
+fn compare(
+    layout: Layout,
+    config: &ClipConfig,
+    stored: &BTreeMap<String, Stored>,
+) -> Option<String> {
+    let found = stored.iter().map(|(name, stored)| {
+        let wrong_dtype = match &stored.dtype {
+            StoredDtype::Other(dtype) => Some(format!("{dtype} instead of F32, F16 or BF16")),
+            _ => None,
+        };
+        let shape = stored.shape.as_slice();
+        (name.as_str(), Found { shape, wrong_dtype })
+    });
+    mismatch(&layout.tensor_shapes(config), &found.collect())
+}
+
+/// A text tower of open_clip's `CustomTextCLIP` is under `text.`, and its logit scale may have one
+/// axis of length 1.
+fn normalise_open_clip(stored: &mut BTreeMap<String, Stored>) {
+    if stored.contains_key("text.positional_embedding") {
+        let plain = |(name, tensor): (String, Stored)| match name.strip_prefix("text.") {
+            Some(plain) => (plain.to_owned(), tensor),
+            None => (name, tensor),
+        };
+        *stored = std::mem::take(stored).into_iter().map(plain).collect();
+    }
+    if let Some(scale) = stored.get_mut("logit_scale")
+        && scale.shape == [1]
+    {
+        (scale.shape, scale.strides) = (Vec::new(), Vec::new());
+    }
+}
+
+/// The weight files of a directory.
+struct Weights {
+    /// The one file, or the index of the shards.
+    named: PathBuf,
+    files: Vec<PathBuf>,
+    /// File name of the shard of each tensor, where there are shards.
+    shard_of: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Weights {
+    fn find(dir: &Path) -> Result<Self> {
+        let candidates = Layout::of(dir).weight_files();
+        let named = candidates
+            .iter()
+            .map(|name| dir.join(name))
+            .find(|path| path.exists());
+        let Some(named) = named else {
+            return Err(no_weights(dir, candidates));
+        };
+        if named
+            .extension()
+            .is_none_or(|extension| extension != "json")
+        {
+            let (files, shard_of) = (vec![named.clone()], None);
+            return Ok(Self {
+                named,
+                files,
+                shard_of,
+            });
+        }
+        let text = std::fs::read_to_string(&named).map_err(Error::io("read", &named))?;
+        let index: Index = serde_json::from_str(&text).map_err(Error::json(&named))?;
+        let mut shards: Vec<&String> = index.weight_map.values().collect();
+        shards.sort();
+        shards.dedup();
+        let files = shards
+            .into_iter()
+            .map(|shard| shard_path(dir, &named, shard));
+        Ok(Self {
+            files: files.collect::<Result<_>>()?,
+            shard_of: Some(index.weight_map),
+            named,
+        })
+    }
+
+    /// Every tensor of all files by its name in them.
+    fn tensors(&self) -> Result<BTreeMap<String, Stored>> {
+        let mut all = BTreeMap::new();
+        let mut astray = Vec::new();
+        for path in &self.files {
+            let pickled = path.extension().is_some_and(|extension| extension == "bin");
+            let stored = if pickled {
+                torch_file::tensors(path)?
+            } else {
+                safetensors_file::tensors(path)?
+            };
+            let shard = path.file_name().and_then(|name| name.to_str());
+            for (name, tensor) in stored {
+                let said = self.shard_of.as_ref().map(|map| map.get(&name));
+                match said {
+                    Some(said) if said.map(String::as_str) != shard => {
+                        astray.push(format!("{name} in {}", shard.unwrap_or_default()));
+                    }
+                    _ => drop(all.insert(name, tensor)),
+                }
+            }
+        }
+        let listed = self.shard_of.iter().flatten();
+        let absent = listed
+            .filter(|(name, _)| !all.contains_key(*name))
+            .map(|(name, shard)| format!("{name} in {shard}"));
+        let problems: Vec<String> = [
+            first_few("listed but not there", &absent.collect::<Vec<_>>()),
+            first_few("there but not listed so", &astray),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if problems.is_empty() {
+            return Ok(all);
+        }
+        Err(Error::UnsupportedCheckpoint {
+            path: self.named.clone(),
+            problem: format!(
+                "the shards do not hold what the index says: {}; fetch the files of one revision",
+                problems.join("; ")
+            ),
+        })
+    }
+}
+
+/// A shard beside its index, never elsewhere.
+fn shard_path(dir: &Path, index: &Path, shard: &str) -> Result<PathBuf> {
+    let refuse = |problem: String| Error::UnsupportedCheckpoint {
+        path: index.to_owned(),
         problem,
     };
-    let mut start = Vec::new();
-    file.by_ref()
-        .take(512)
-        .read_to_end(&mut start)
-        .map_err(Error::io("read", path))?;
-    if let Some(problem) = mistaken_identity(&start) {
-        return Err(refuse(problem));
+    if Path::new(shard).file_name() != Some(shard.as_ref()) {
+        return Err(refuse(format!("shard `{shard}` is no plain file name")));
     }
-    let Some(length) = start
-        .first_chunk::<8>()
-        .map(|bytes| u64::from_le_bytes(*bytes))
-    else {
-        return Err(refuse(
-            "it is shorter than a header; fetch the file again".to_owned(),
-        ));
-    };
-    if length > MAX_HEADER {
-        return Err(refuse(
-            "it does not start with a safetensors header; fetch it again".to_owned(),
-        ));
+    // `model.safetensors.index.json` → safetensors, `pytorch_model.bin.index.json` → bin.
+    let format = index.file_stem().map(Path::new).and_then(Path::file_stem);
+    let format = format.map(Path::new).and_then(Path::extension);
+    if Path::new(shard).extension() != format {
+        return Err(refuse(format!(
+            "shard `{shard}` is of another format than the index"
+        )));
     }
-    if LENGTH_BYTES + length > actual {
-        return Err(Error::WrongLength {
-            path: path.to_owned(),
-            expected: LENGTH_BYTES + length,
-            actual,
-        });
+    let path = dir.join(shard);
+    if path.is_file() {
+        return Ok(path);
     }
-    let mut header = vec![0; length as usize];
-    file.seek(SeekFrom::Start(LENGTH_BYTES))
-        .map_err(Error::io("read", path))?;
-    file.read_exact(&mut header)
-        .map_err(Error::io("read", path))?;
-    let header: Metadata = serde_json::from_slice(&header).map_err(|e| {
-        refuse(format!(
-            "its header does not parse ({e}); fetch the file again"
-        ))
-    })?;
-    let data_start = LENGTH_BYTES + length;
-    let expected = data_start + header.data_len() as u64;
-    if expected != actual {
-        return Err(Error::WrongLength {
-            path: path.to_owned(),
-            expected,
-            actual,
-        });
-    }
-    Ok((data_start, header))
+    Err(refuse(format!(
+        "shard `{shard}` is missing; fetch it into the same directory"
+    )))
 }
 
-/// What is commonly found under the name of a weight file, by its first bytes.
-fn mistaken_identity(start: &[u8]) -> Option<String> {
-    if start.is_empty() {
-        return Some("it is empty; fetch the file again".to_owned());
-    }
-    if start.starts_with(b"version https://git-lfs") {
-        let text = String::from_utf8_lossy(start);
-        let size = text
-            .lines()
-            .find_map(|line| line.strip_prefix("size "))
-            .unwrap_or("unknown");
-        return Some(format!(
-            "it is a git-lfs pointer to a file of {size} bytes; run `git lfs pull`"
-        ));
-    }
-    if start.trim_ascii_start().starts_with(b"<") {
-        return Some("it is a web page, perhaps a login or error page; fetch it again".to_owned());
-    }
-    if start.starts_with(b"PK\x03\x04") || start.starts_with(b"\x80\x02") {
-        return Some("it is a PyTorch pickle; convert it to safetensors".to_owned());
-    }
-    None
-}
-
-fn read_f32(file: &mut File, name: &str, info: &TensorInfo, path: &Path) -> Result<Vec<f32>> {
-    let decode: fn(&[u8], &mut Vec<f32>) = match info.dtype {
-        Dtype::F32 => |bytes, out| {
-            let (quads, _) = bytes.as_chunks::<4>();
-            out.extend(quads.iter().map(|b| f32::from_le_bytes(*b)));
-        },
-        Dtype::F16 => |bytes, out| {
-            let (pairs, _) = bytes.as_chunks::<2>();
-            out.extend(pairs.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()));
-        },
-        Dtype::BF16 => |bytes, out| {
-            let (pairs, _) = bytes.as_chunks::<2>();
-            out.extend(pairs.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()));
-        },
-        dtype => {
-            let problem = format!("tensor `{name}` is {dtype:?}; F32, F16 and BF16 can be read");
-            return Err(Error::UnsupportedCheckpoint {
-                path: path.to_owned(),
-                problem,
-            });
+fn no_weights(dir: &Path, candidates: &[&str]) -> Error {
+    for other in ["tf_model.h5", "flax_model.msgpack"] {
+        if dir.join(other).exists() {
+            return Error::UnsupportedCheckpoint {
+                path: dir.to_owned(),
+                problem: format!(
+                    "there are weights for other frameworks ({other}) only; fetch {}",
+                    candidates[0]
+                ),
+            };
         }
-    };
-    let mut left = info.data_offsets.1 - info.data_offsets.0;
-    let mut values = Vec::with_capacity(info.shape.iter().product());
-    let mut buffer = vec![0; CHUNK.min(left)];
-    while left > 0 {
-        let chunk = &mut buffer[..CHUNK.min(left)];
-        file.read_exact(chunk).map_err(Error::io("read", path))?;
-        decode(chunk, &mut values);
-        left -= chunk.len();
     }
-    Ok(values)
-}
-
-fn skip(file: &mut File, info: &TensorInfo, path: &Path) -> Result<()> {
-    let bytes = (info.data_offsets.1 - info.data_offsets.0) as i64;
-    file.seek(SeekFrom::Current(bytes))
-        .map_err(Error::io("read", path))?;
-    Ok(())
+    let names = candidates.join(", ");
+    Error::UnsupportedCheckpoint {
+        path: dir.to_owned(),
+        problem: format!("there are no weights; one of {names} is needed"),
+    }
 }

@@ -6,6 +6,7 @@ use candle_core::{D, DType, Device, Tensor};
 
 use crate::checkpoint::is_position_ids;
 use crate::encoder::named;
+use crate::inventory::{Found, mismatch};
 use crate::text::TextTower;
 use crate::vision::VisionTower;
 use crate::{ClipConfig, Error, Result, Tensors, load_tensors};
@@ -23,7 +24,7 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// Reads `config.json` and `model.safetensors` of a checkpoint directory.
+    /// Reads configuration and weights of a checkpoint directory in either [`Layout`](crate::Layout).
     ///
     /// # Errors
     /// Those of [`ClipConfig::load`], [`load_tensors`] and [`Clip::from_tensors`].
@@ -112,44 +113,17 @@ pub fn l2_normalize(features: &Tensor) -> Result<Tensor> {
 }
 
 fn check_tensors(config: &ClipConfig, tensors: &Tensors) -> Result<()> {
-    let shapes = config.tensor_shapes();
-    let missing = shapes
-        .keys()
-        .filter(|name| !tensors.contains_key(*name))
-        .cloned();
-    let extra = tensors
-        .keys()
-        .filter(|name| !shapes.contains_key(*name) && !is_position_ids(name));
-    let mut wrong = Vec::new();
-    for (name, shape) in &shapes {
-        match tensors.get(name) {
-            Some(t) if t.dims() != shape => {
-                wrong.push(format!("{name} is {:?} instead of {shape:?}", t.dims()));
-            }
-            Some(t) if t.dtype() != DType::F32 => {
-                wrong.push(format!("{name} is {:?} instead of F32", t.dtype()));
-            }
-            _ => {}
-        }
+    let found = tensors
+        .iter()
+        .filter(|(name, _)| !is_position_ids(name))
+        .map(|(name, tensor)| {
+            let wrong_dtype = (tensor.dtype() != DType::F32)
+                .then(|| format!("{:?} instead of F32", tensor.dtype()));
+            let shape = tensor.dims();
+            (name.as_str(), Found { shape, wrong_dtype })
+        });
+    match mismatch(&config.tensor_shapes(), &found.collect()) {
+        None => Ok(()),
+        Some(problem) => Err(Error::TensorMismatch(problem)),
     }
-    let groups: Vec<String> = [
-        ("missing", missing.collect()),
-        ("not part of the model", extra.cloned().collect()),
-        ("of another shape or type", wrong),
-    ]
-    .into_iter()
-    .filter_map(|(what, names)| first_few(what, &names))
-    .collect();
-    if groups.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::TensorMismatch(groups.join("; ")))
-    }
-}
-
-/// "7 missing: a, b, c, …", or nothing if there are none.
-fn first_few(what: &str, names: &[String]) -> Option<String> {
-    let shown = names[..names.len().min(3)].join(", ");
-    let more = if names.len() > 3 { ", …" } else { "" };
-    (!names.is_empty()).then(|| format!("{} {what}: {shown}{more}", names.len()))
 }

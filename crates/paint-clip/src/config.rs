@@ -1,4 +1,5 @@
-//! `config.json` as `transformers`' `CLIPConfig`, with its defaults for every missing key.
+//! What a model is built from: `config.json` as `transformers`' `CLIPConfig`, with its defaults for
+//! every missing key, or open_clip's configuration put into its words.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,8 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::known_models::check_activation;
+use crate::layout::Layout;
 use crate::replace::restore;
-use crate::{Error, Result};
+use crate::{Error, Result, open_clip_config};
 
 /// Bounds far above every known CLIP. Without them the numbers of a hostile file would be believed
 /// and memory taken for them before the weights, which do not have such tensors, are compared.
@@ -142,6 +145,17 @@ impl Default for TextConfig {
     }
 }
 
+impl HiddenAct {
+    /// As the configuration files spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::QuickGelu => "quick_gelu",
+            Self::Gelu => "gelu",
+        }
+    }
+}
+
 impl From<HiddenAct> for paint_nn::Activation {
     fn from(hidden_act: HiddenAct) -> Self {
         match hidden_act {
@@ -170,17 +184,36 @@ impl VisionConfig {
 }
 
 impl ClipConfig {
-    /// Reads `dir/config.json`. Keys that are missing or null take `transformers`' defaults.
+    /// Reads `dir/config.json`, or `dir/open_clip_config.json` of a directory in that [`Layout`].
+    /// Keys that are missing or null take the defaults of `transformers` or open_clip.
     ///
     /// # Errors
-    /// If the file cannot be read, is not JSON, or describes a model that is not a CLIP or whose
-    /// numbers do not fit together.
+    /// If the file cannot be read, is not JSON, describes a model that is not a CLIP or whose
+    /// numbers do not fit together, or names another activation than the published model of that
+    /// name was trained with: OpenAI's (`openai/clip-vit-*`, `timm/vit_*.openai`) with `quick_gelu`,
+    /// LAION's (`laion/CLIP-ViT-*`) with `gelu`. The name is `_name_or_path` of `config.json`, or
+    /// the last two parts of `dir`, or that of the Hub's cache (`models--ORG--NAME`); a checkpoint
+    /// of any other name is believed.
     pub fn load(dir: &Path) -> Result<Self> {
         restore(dir)?;
-        let path = dir.join("config.json");
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let value = serde_json::from_str(&text).map_err(Error::json(&path))?;
-        Self::from_value(value, &path)
+        let layout = Layout::of(dir);
+        let (config, name) = match layout {
+            Layout::HuggingFace => {
+                let path = dir.join("config.json");
+                let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+                let value: Value = serde_json::from_str(&text).map_err(Error::json(&path))?;
+                let name = value["_name_or_path"].as_str().map(str::to_owned);
+                (Self::from_value(value, &path)?, name)
+            }
+            Layout::OpenClip => {
+                let (document, origin) = open_clip_config::read(dir)?;
+                let config = open_clip_config::model(&document, &origin)?;
+                config.check(&origin)?;
+                (config, None)
+            }
+        };
+        check_activation(&config, name.as_deref(), dir, layout.config_file())?;
+        Ok(config)
     }
 
     fn from_value(mut value: Value, path: &Path) -> Result<Self> {

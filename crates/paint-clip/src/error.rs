@@ -46,12 +46,14 @@ pub enum Error {
         problem: String,
     },
     /// A weight file that is something else: a web page, a git-lfs pointer, nothing at all.
-    #[error("{} ({actual} bytes) is not a safetensors file: {problem}", path.display())]
-    NotSafetensors {
+    #[error("{} ({actual} bytes) is not {format} file: {problem}", path.display())]
+    NotWeights {
         /// The file.
         path: PathBuf,
         /// Its length in bytes.
         actual: u64,
+        /// What it should be, with its article.
+        format: &'static str,
         /// What it looks like and how to get the real one.
         problem: String,
     },
@@ -68,6 +70,17 @@ pub enum Error {
         expected: u64,
         /// Bytes on disk.
         actual: u64,
+    },
+    /// A PyTorch file whose pickle is more, or other, than a dict of tensors. Nothing in it was
+    /// executed.
+    #[error("{}: data.pkl, byte {position}: {problem}", path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// Where in the pickle.
+        position: usize,
+        /// What was found there.
+        problem: String,
     },
     /// The tensors are not those of the configuration.
     #[error("the tensors do not fit the configuration: {0}")]

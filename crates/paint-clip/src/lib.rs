@@ -1,7 +1,8 @@
 //! The CLIP family: configuration, towers, checkpoints, tokenizer, preprocessing, zero-shot head.
 //!
-//! A checkpoint is a directory in Hugging Face layout (`config.json`, `model.safetensors`,
-//! `tokenizer.json`, `preprocessor_config.json`); what this crate saves, `transformers` opens.
+//! A checkpoint is a directory as `transformers` or open_clip write it ([`Layout`]): weights in
+//! safetensors or PyTorch files, of which nothing is ever executed, whole or in shards. What this
+//! crate saves in either layout, that library opens.
 //! Both towers are differentiable in every tensor. The crate knows no datasets and no training.
 //!
 //! Source: Radford et al. 2021, "Learning transferable visual models from natural language
@@ -46,10 +47,18 @@
 mod error;
 
 mod config;
+mod known_models;
+mod layout;
+mod open_clip_config;
 
 mod checkpoint;
 mod init;
+mod inventory;
+mod pickle;
 mod repository;
+mod safetensors_file;
+mod stored;
+mod torch_file;
 
 mod clip;
 mod encoder;
@@ -57,6 +66,7 @@ mod text;
 mod vision;
 
 mod preprocessor;
+mod preprocessor_config;
 mod resample;
 mod tokenizer;
 mod zero_shot_head;
@@ -64,14 +74,15 @@ mod zero_shot_head;
 mod replace;
 mod save;
 
-pub use checkpoint::{Tensors, load_tensors};
+pub use checkpoint::{Tensors, load_tensors, weight_files};
 pub use clip::{Clip, image_tensor_names, l2_normalize};
 pub use config::{ClipConfig, HiddenAct, TextConfig, VisionConfig};
 pub use error::{Error, Result};
 pub use init::init;
+pub use layout::Layout;
 pub use preprocessor::Preprocessor;
 pub use replace::restore;
 pub use repository::checkpoint_files;
-pub use save::{Parent, Provenance, WeightDtype, save};
+pub use save::{Parent, Provenance, WeightDtype, save, save_as};
 pub use tokenizer::Tokenizer;
 pub use zero_shot_head::ZeroShotHead;

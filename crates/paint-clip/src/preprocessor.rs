@@ -1,4 +1,4 @@
-//! Images to pixels, as `preprocessor_config.json` says and as PIL would compute it.
+//! Images to pixels, as the checkpoint's configuration says and as PIL would compute it.
 
 use std::ops::Range;
 use std::path::Path;
@@ -6,25 +6,37 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 use rayon::prelude::*;
-use serde::Deserialize;
 
+use crate::layout::Layout;
+use crate::preprocessor_config::{Normalization, hugging_face, open_clip};
 use crate::replace::restore;
 use crate::resample::{Axis, Filter, resample};
-use crate::{Error, Result};
+use crate::{ClipConfig, Error, Result};
 
 /// Resizing, cropping and normalising of a checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preprocessor {
-    resize: Option<Resize>,
-    filter: Filter,
+    pub(crate) resize: Option<Resize>,
+    pub(crate) filter: Filter,
+    pub(crate) crop: Crop,
     /// Height and width of the result.
-    output: (usize, usize),
+    pub(crate) output: (usize, usize),
+    pub(crate) normalization: Normalization,
     /// For each channel, the float of each byte.
     levels: Box<[[f32; 256]; 3]>,
 }
 
+/// Which pixel the centre begins with where it is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crop {
+    /// The one before, as in transformers.
+    Down,
+    /// The even one, as in torchvision, which open_clip uses.
+    Even,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Resize {
+pub(crate) enum Resize {
     /// The shorter side gets this length, the longer one follows.
     ShortestEdge(usize),
     /// Both sides, whatever that does to the proportions.
@@ -32,79 +44,39 @@ enum Resize {
 }
 
 impl Preprocessor {
-    /// Reads `dir/preprocessor_config.json`; missing keys take `CLIPImageProcessor`'s defaults.
+    /// Reads `dir/preprocessor_config.json`, whose missing keys take `CLIPImageProcessor`'s defaults;
+    /// or `preprocess_cfg` of a directory in open_clip's layout, with open_clip's.
+    ///
+    /// The two libraries cut the same image out of a resized one, but where it is wider or higher
+    /// than the crop by an odd number of pixels: then their crops may lie one pixel apart, and this
+    /// type does as the library does whose layout it was read from.
     ///
     /// # Errors
     /// If the file cannot be read or does not parse, or asks for something that this crate does not
     /// do, such as images of varying size.
     pub fn load(dir: &Path) -> Result<Self> {
         restore(dir)?;
-        let path = dir.join("preprocessor_config.json");
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let file: File = serde_json::from_str(&text).map_err(Error::json(&path))?;
-        Self::from_file(&file, &path.display().to_string())
+        match Layout::of(dir) {
+            Layout::HuggingFace => hugging_face(&dir.join("preprocessor_config.json")),
+            Layout::OpenClip => open_clip(dir, ClipConfig::load(dir)?.vision.image_size),
+        }
     }
 
-    fn from_file(file: &File, origin: &str) -> Result<Self> {
-        let refuse = |key: &str, problem: String| Error::Config {
-            origin: origin.to_owned(),
-            key: key.to_owned(),
-            problem,
-        };
-        let resize = file.do_resize.then_some(match file.size {
-            Size::Square(edge)
-            | Size::ShortestEdge {
-                shortest_edge: edge,
-            } => Resize::ShortestEdge(edge),
-            Size::Exact { height, width } => Resize::Exact { height, width },
-        });
-        let output = match (file.do_center_crop, resize) {
-            (true, _) => match file.crop_size {
-                Size::Square(edge)
-                | Size::ShortestEdge {
-                    shortest_edge: edge,
-                } => (edge, edge),
-                Size::Exact { height, width } => (height, width),
-            },
-            (false, Some(Resize::Exact { height, width })) => (height, width),
-            (false, _) => {
-                let problem = "is false, and without it images differ in size".to_owned();
-                return Err(refuse("do_center_crop", problem));
-            }
-        };
-        for (key, value) in [("crop_size", output.0), ("crop_size", output.1)]
-            .into_iter()
-            .chain(resize.iter().flat_map(|r| match *r {
-                Resize::ShortestEdge(edge) => [("size", edge), ("size", edge)],
-                Resize::Exact { height, width } => [("size", height), ("size", width)],
-            }))
-        {
-            if value == 0 || value > 16384 {
-                return Err(refuse(
-                    key,
-                    format!("is {value}, which is not between 1 and 16384"),
-                ));
-            }
-        }
-        let filter = match file.resample {
-            2 => Filter::Bilinear,
-            3 => Filter::Bicubic,
-            other => {
-                return Err(refuse(
-                    "resample",
-                    format!("is {other}; 2 (bilinear) and 3 (bicubic) are supported"),
-                ));
-            }
-        };
-        if file.do_normalize && file.image_std.iter().any(|std| *std <= 0.0) {
-            return Err(refuse("image_std", "must be above 0".to_owned()));
-        }
-        Ok(Self {
+    pub(crate) fn new(
+        resize: Option<Resize>,
+        filter: Filter,
+        crop: Crop,
+        output: (usize, usize),
+        normalization: Normalization,
+    ) -> Self {
+        Self {
             resize,
             filter,
+            crop,
             output,
-            levels: Box::new(levels(file)),
-        })
+            levels: Box::new(normalization.levels()),
+            normalization,
+        }
     }
 
     /// Height of the result in pixels.
@@ -131,8 +103,12 @@ impl Preprocessor {
             Filter::Bilinear => "bilinear",
             Filter::Bicubic => "bicubic",
         };
+        let rounding = match self.crop {
+            Crop::Down => "",
+            Crop::Even => " to-even",
+        };
         format!(
-            "resize={resize} filter={filter} crop={}x{}",
+            "resize={resize} filter={filter} crop={}x{}{rounding}",
             self.output.0, self.output.1
         )
     }
@@ -151,8 +127,8 @@ impl Preprocessor {
             return black();
         }
         let (height, width) = self.resized(source_height, source_width);
-        let (top, kept_rows) = centred(height, out_height);
-        let (left, kept_columns) = centred(width, out_width);
+        let (top, kept_rows) = self.crop.centred(height, out_height);
+        let (left, kept_columns) = self.crop.centred(width, out_width);
         let visible_width = kept_columns.len();
         let rows = Axis::new(source_height, height, kept_rows, self.filter);
         let columns = Axis::new(source_width, width, kept_columns, self.filter);
@@ -209,70 +185,17 @@ impl Preprocessor {
     }
 }
 
-/// Along one axis: where in the crop the resized image starts, and which of its pixels are kept.
-fn centred(resized: usize, crop: usize) -> (usize, Range<usize>) {
-    // transformers rounds towards the start for images larger and smaller than the crop alike.
-    let first = (resized as i64 - crop as i64).div_euclid(2);
-    let kept = first.max(0) as usize;
-    ((-first).max(0) as usize, kept..kept + resized.min(crop))
-}
-
-fn levels(file: &File) -> [[f32; 256]; 3] {
-    let scale = if file.do_rescale {
-        file.rescale_factor
-    } else {
-        1.0
-    };
-    let (mean, std) = if file.do_normalize {
-        (file.image_mean, file.image_std)
-    } else {
-        ([0.0; 3], [1.0; 3])
-    };
-    std::array::from_fn(|channel| {
-        std::array::from_fn(|byte| ((byte as f64 * scale - mean[channel]) / std[channel]) as f32)
-    })
-}
-
-/// The keys of the file that matter here, with `CLIPImageProcessor`'s defaults.
-#[derive(Deserialize)]
-#[serde(default)]
-struct File {
-    do_resize: bool,
-    size: Size,
-    resample: u32,
-    do_center_crop: bool,
-    crop_size: Size,
-    do_rescale: bool,
-    rescale_factor: f64,
-    do_normalize: bool,
-    image_mean: [f64; 3],
-    image_std: [f64; 3],
-}
-
-#[derive(Deserialize, Clone, Copy)]
-#[serde(
-    untagged,
-    expecting = "a size is a number, {\"shortest_edge\"} or {\"height\", \"width\"}"
-)]
-enum Size {
-    Square(usize),
-    ShortestEdge { shortest_edge: usize },
-    Exact { height: usize, width: usize },
-}
-
-impl Default for File {
-    fn default() -> Self {
-        Self {
-            do_resize: true,
-            size: Size::Square(224),
-            resample: 3,
-            do_center_crop: true,
-            crop_size: Size::Square(224),
-            do_rescale: true,
-            rescale_factor: 1.0 / 255.0,
-            do_normalize: true,
-            image_mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
-            image_std: [0.268_629_54, 0.261_302_58, 0.275_777_11],
-        }
+impl Crop {
+    /// Along one axis: where in the crop the resized image starts, and which of its pixels are kept.
+    fn centred(self, resized: usize, crop: usize) -> (usize, Range<usize>) {
+        let twice = resized as i64 - crop as i64;
+        // transformers rounds towards the start for images larger and smaller than the crop alike.
+        let down = twice.div_euclid(2);
+        let first = match self {
+            Self::Even if twice % 2 != 0 && down % 2 != 0 => down + 1,
+            _ => down,
+        };
+        let kept = first.max(0) as usize;
+        ((-first).max(0) as usize, kept..kept + resized.min(crop))
     }
 }

@@ -1,29 +1,38 @@
-//! Writing a checkpoint directory that `transformers` opens, all of it or nothing.
+//! Writing a checkpoint directory that `transformers` or open_clip opens, all of it or nothing.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::checkpoint::check_finite;
+use crate::layout::{Layout, Part};
+use crate::preprocessor_config::{to_hugging_face, to_open_clip};
 use crate::replace::{remove_if_there, replace, restore, sibling};
-use crate::{Clip, ClipConfig, Error, Result, Tensors};
+use crate::{Clip, ClipConfig, Error, Preprocessor, Result, Tensors, open_clip_config};
 
 /// The files a checkpoint takes over from its source, where that has them.
-const CARRIED_OVER: [&str; 6] = [
+const TOKENIZER: [&str; 5] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "vocab.json",
     "merges.txt",
-    "preprocessor_config.json",
 ];
+const PREPROCESSOR: &str = "preprocessor_config.json";
 
 /// The files that this module writes itself.
-const WRITTEN: [&str; 3] = ["config.json", "model.safetensors", "paint.json"];
+const WRITTEN: [&str; 5] = [
+    "config.json",
+    "model.safetensors",
+    "open_clip_config.json",
+    "open_clip_model.safetensors",
+    "paint.json",
+];
 
 /// How weights are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +41,19 @@ pub enum WeightDtype {
     F32,
     /// Rounded to half precision: half the bytes.
     F16,
+    /// Rounded to the first half of an f32: half the bytes, three digits, but the whole range.
+    BF16,
+}
+
+impl WeightDtype {
+    /// As safetensors names it, and the bytes of a value.
+    fn name_and_size(self) -> (&'static str, usize) {
+        match self {
+            Self::F32 => ("F32", 4),
+            Self::F16 => ("F16", 2),
+            Self::BF16 => ("BF16", 2),
+        }
+    }
 }
 
 /// Where a checkpoint comes from; `paint.json`.
@@ -62,7 +84,7 @@ pub struct Provenance {
 pub struct Parent {
     /// What it is: a role, an id or a directory's name.
     pub name: String,
-    /// SHA-256 of its weight file, in hexadecimal.
+    /// SHA-256 of its weight file, in hexadecimal; of a sharded one that of the shards' own.
     pub sha256: String,
 }
 
@@ -97,17 +119,36 @@ impl Provenance {
     }
 }
 
+/// [`save_as`] in Hugging Face's layout.
+///
+/// # Errors
+/// As there.
+pub fn save(
+    dir: &Path,
+    config: &ClipConfig,
+    tensors: &Tensors,
+    dtype: WeightDtype,
+    source: Option<&Path>,
+    provenance: &Provenance,
+) -> Result<()> {
+    let layout = Layout::HuggingFace;
+    save_as(layout, dir, config, tensors, dtype, source, provenance)
+}
+
 /// Writes the checkpoint directory `dir`, replacing an older checkpoint there.
 ///
-/// `source`: the checkpoint whose tokenizer and preprocessor go with the weights. Everything is
+/// `source`: the checkpoint whose tokenizer and preprocessor go with the weights; if it has another
+/// layout than the result, its preprocessing is put into the words of that. Everything is
 /// written to a sibling directory, synced, and renamed at the end, so that a full disk or a killed
 /// process leaves what was at `dir` intact. For a moment at the end it is called `.NAME.old`: of a
 /// process that is killed just then, the next load or save of `dir` gives it its name back.
 ///
 /// # Errors
-/// If the tensors do not fit the configuration, a value is not finite (or not in f16), `dir` holds
-/// files that are no part of a checkpoint, or writing fails.
-pub fn save(
+/// If the tensors do not fit the configuration, the layout cannot express the configuration or the
+/// preprocessing, a value is not finite (or not in the dtype), `dir` holds files that are no part
+/// of a checkpoint, or writing fails.
+pub fn save_as(
+    layout: Layout,
     dir: &Path,
     config: &ClipConfig,
     tensors: &Tensors,
@@ -123,8 +164,15 @@ pub fn save(
     refuse_foreign_files(dir)?;
     let building = sibling(dir, &format!("tmp-{}", std::process::id()))?;
     remove_if_there(&building)?;
-    let written = write_all(&building, config, tensors, dtype, source, provenance)
-        .and_then(|()| replace(dir, &building));
+    let new = Checkpoint {
+        layout,
+        config,
+        tensors,
+        dtype,
+        source,
+        provenance,
+    };
+    let written = new.write(&building).and_then(|()| replace(dir, &building));
     if written.is_err() {
         // The error that matters is the first one.
         let _ = fs::remove_dir_all(&building);
@@ -132,88 +180,172 @@ pub fn save(
     written
 }
 
-fn write_all(
-    dir: &Path,
-    config: &ClipConfig,
-    tensors: &Tensors,
+/// What is to be written.
+struct Checkpoint<'a> {
+    layout: Layout,
+    config: &'a ClipConfig,
+    tensors: &'a Tensors,
     dtype: WeightDtype,
-    source: Option<&Path>,
-    provenance: &Provenance,
-) -> Result<()> {
-    fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    write_file(&dir.join("config.json"), |out| {
-        out.write_all(config.to_json().as_bytes())
-    })?;
-    let provenance = serde_json::to_string_pretty(provenance).map_err(Error::json("paint.json"))?;
-    write_file(&dir.join("paint.json"), |out| writeln!(out, "{provenance}"))?;
-    for name in CARRIED_OVER {
-        let Some(from) = source.map(|s| s.join(name)).filter(|from| from.exists()) else {
-            continue;
+    source: Option<&'a Path>,
+    provenance: &'a Provenance,
+}
+
+impl Checkpoint<'_> {
+    fn write(&self, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        let config = match self.layout {
+            Layout::HuggingFace => self.config.to_json(),
+            Layout::OpenClip => self.open_clip_config()?,
         };
-        let bytes = fs::read(&from).map_err(Error::io("read", &from))?;
-        write_file(&dir.join(name), |out| out.write_all(&bytes))?;
+        write_file(&dir.join(self.layout.config_file()), config.as_bytes())?;
+        let provenance =
+            serde_json::to_string_pretty(self.provenance).map_err(Error::json("paint.json"))?;
+        write_file(
+            &dir.join("paint.json"),
+            format!("{provenance}\n").as_bytes(),
+        )?;
+        if let Some(source) = self.source {
+            for name in TOKENIZER {
+                carry_over(source, dir, name)?;
+            }
+            self.write_preprocessor(source, dir)?;
+        }
+        self.write_weights(&dir.join(self.layout.weight_files()[0]))
     }
-    write_weights(&dir.join("model.safetensors"), tensors, dtype)
-}
 
-/// Header, then tensor by tensor; beside the model only one tensor is in memory.
-fn write_weights(path: &Path, tensors: &Tensors, dtype: WeightDtype) -> Result<()> {
-    let header = header(tensors, dtype);
-    let file = File::create(path).map_err(Error::io("create", path))?;
-    let mut out = BufWriter::new(file);
-    let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(Error::io("write", path));
-    put(&(header.len() as u64).to_le_bytes())?;
-    put(&header)?;
-    for (name, tensor) in tensors {
-        let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
-        check_finite(name, &values, String::new)?;
-        put(&encode(name, &values, dtype)?)?;
+    fn open_clip_config(&self) -> Result<String> {
+        let mut value = json!({ "model_cfg": open_clip_config::model_cfg(self.config)? });
+        if let Some(preprocessor) = self.source_preprocessor()? {
+            let image_size = self.config.vision.image_size;
+            value["preprocess_cfg"] = to_open_clip(&preprocessor, image_size)?;
+        }
+        Ok(format!("{value:#}\n"))
     }
-    finish(out, path)
-}
 
-/// Padded with blanks to a multiple of 8, so that the data is aligned.
-fn header(tensors: &Tensors, dtype: WeightDtype) -> Vec<u8> {
-    let (dtype, size) = match dtype {
-        WeightDtype::F32 => ("F32", 4),
-        WeightDtype::F16 => ("F16", 2),
-    };
-    let mut header = json!({ "__metadata__": { "format": "pt" } });
-    let mut start = 0;
-    for (name, tensor) in tensors {
-        let end = start + tensor.elem_count() * size;
-        header[name] =
-            json!({ "dtype": dtype, "shape": tensor.dims(), "data_offsets": [start, end] });
-        start = end;
+    /// In Hugging Face's layout; in open_clip's it is part of the configuration.
+    fn write_preprocessor(&self, source: &Path, dir: &Path) -> Result<()> {
+        match (self.layout, Layout::of(source)) {
+            (Layout::OpenClip, _) => Ok(()),
+            (Layout::HuggingFace, Layout::HuggingFace) => carry_over(source, dir, PREPROCESSOR),
+            (Layout::HuggingFace, Layout::OpenClip) => match self.source_preprocessor()? {
+                Some(preprocessor) => write_file(
+                    &dir.join(PREPROCESSOR),
+                    to_hugging_face(&preprocessor).as_bytes(),
+                ),
+                None => Ok(()),
+            },
+        }
     }
-    let mut bytes = header.to_string().into_bytes();
-    bytes.resize(bytes.len().next_multiple_of(8), b' ');
-    bytes
+
+    fn source_preprocessor(&self) -> Result<Option<Preprocessor>> {
+        let has_one = |source: &&Path| {
+            Layout::of(source) == Layout::OpenClip || source.join(PREPROCESSOR).exists()
+        };
+        self.source
+            .filter(has_one)
+            .map(Preprocessor::load)
+            .transpose()
+    }
+
+    /// Header, then tensor by tensor; beside the model only one tensor is in memory.
+    fn write_weights(&self, path: &Path) -> Result<()> {
+        let places = self.places();
+        let header = self.header(&places);
+        let file = File::create(path).map_err(Error::io("create", path))?;
+        let mut out = BufWriter::new(file);
+        let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(Error::io("write", path));
+        put(&(header.len() as u64).to_le_bytes())?;
+        put(&header)?;
+        for (name, part) in places.values().flatten() {
+            let tensor = &self.tensors[name];
+            let tensor = match part {
+                Part::Transposed => tensor.t()?,
+                Part::Whole | Part::Third(_) => tensor.clone(),
+            };
+            let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+            check_finite(name, &values, String::new)?;
+            put(&encode(name, &values, self.dtype)?)?;
+        }
+        finish(out, path)
+    }
+
+    /// The tensors of each tensor of the file, in their order in it.
+    fn places(&self) -> BTreeMap<String, Vec<(String, Part)>> {
+        let mut places: BTreeMap<String, Vec<(String, Part)>> = BTreeMap::new();
+        for name in self.config.tensor_shapes().into_keys() {
+            let place = self.layout.place(&name);
+            places
+                .entry(place.name)
+                .or_default()
+                .push((name, place.part));
+        }
+        for parts in places.values_mut() {
+            // Alphabetically, the keys would come before the queries.
+            parts.sort_by_key(|(_, part)| match part {
+                Part::Third(third) => *third,
+                Part::Whole | Part::Transposed => 0,
+            });
+        }
+        places
+    }
+
+    /// Padded with blanks to a multiple of 8, so that the data is aligned.
+    fn header(&self, places: &BTreeMap<String, Vec<(String, Part)>>) -> Vec<u8> {
+        let (dtype, size) = self.dtype.name_and_size();
+        let shapes = self.layout.tensor_shapes(self.config);
+        let mut header = json!({ "__metadata__": { "format": "pt" } });
+        let mut start = 0;
+        for name in places.keys() {
+            let shape = &shapes[name];
+            let end = start + shape.iter().product::<usize>() * size;
+            header[name] = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, end] });
+            start = end;
+        }
+        let mut bytes = header.to_string().into_bytes();
+        bytes.resize(bytes.len().next_multiple_of(8), b' ');
+        bytes
+    }
 }
 
 fn encode(name: &str, values: &[f32], dtype: WeightDtype) -> Result<Vec<u8>> {
-    if dtype == WeightDtype::F32 {
-        return Ok(values.iter().flat_map(|x| x.to_le_bytes()).collect());
-    }
-    let rounded: Vec<half::f16> = values.iter().map(|x| half::f16::from_f32(*x)).collect();
-    let count = rounded.iter().filter(|x| !x.is_finite()).count();
-    if count > 0 {
-        let context = " in f16 (its range ends at 65504); save as f32".to_owned();
-        return Err(Error::NotFinite {
-            tensor: name.to_owned(),
-            count,
-            context,
-        });
-    }
-    Ok(rounded.iter().flat_map(|x| x.to_le_bytes()).collect())
+    let (bytes, stored): (Vec<u8>, Vec<f32>) = match dtype {
+        WeightDtype::F32 => return Ok(values.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        WeightDtype::F16 => {
+            let rounded: Vec<f16> = values.iter().map(|x| f16::from_f32(*x)).collect();
+            let bytes = rounded.iter().flat_map(|x| x.to_le_bytes());
+            (
+                bytes.collect(),
+                rounded.iter().map(|x| x.to_f32()).collect(),
+            )
+        }
+        WeightDtype::BF16 => {
+            let rounded: Vec<bf16> = values.iter().map(|x| bf16::from_f32(*x)).collect();
+            let bytes = rounded.iter().flat_map(|x| x.to_le_bytes());
+            (
+                bytes.collect(),
+                rounded.iter().map(|x| x.to_f32()).collect(),
+            )
+        }
+    };
+    check_finite(name, &stored, || match dtype {
+        WeightDtype::F16 => " in f16 (its range ends at 65504); save as f32".to_owned(),
+        _ => " in bf16; save as f32".to_owned(),
+    })?;
+    Ok(bytes)
 }
 
-fn write_file(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
-) -> Result<()> {
+fn carry_over(source: &Path, dir: &Path, name: &str) -> Result<()> {
+    let from = source.join(name);
+    if !from.exists() {
+        return Ok(());
+    }
+    let bytes = fs::read(&from).map_err(Error::io("read", &from))?;
+    write_file(&dir.join(name), &bytes)
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut out = BufWriter::new(File::create(path).map_err(Error::io("create", path))?);
-    write(&mut out).map_err(Error::io("write", path))?;
+    out.write_all(bytes).map_err(Error::io("write", path))?;
     finish(out, path)
 }
 
@@ -233,11 +365,8 @@ fn refuse_foreign_files(dir: &Path) -> Result<()> {
     for entry in entries {
         let entry = entry.map_err(Error::io("read", dir))?.file_name();
         let entry = entry.to_string_lossy();
-        if !CARRIED_OVER
-            .iter()
-            .chain(&WRITTEN)
-            .any(|known| *known == entry)
-        {
+        let mut known = TOKENIZER.iter().chain(&WRITTEN).chain([&PREPROCESSOR]);
+        if !known.any(|known| *known == entry) {
             return Err(Error::ForeignFile {
                 path: dir.to_owned(),
                 entry: entry.into_owned(),

@@ -1,10 +1,18 @@
 //! Text to token ids, as `tokenizer.json` says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
 
 use crate::{ClipConfig, Error, Result};
 
 /// A checkpoint's tokenizer.
+///
+/// The ids are those of `transformers`' `CLIPTokenizerFast` for the same `tokenizer.json`. open_clip
+/// ignores that file for CLIP models and cleans texts differently before the same vocabulary: it
+/// repairs text with ftfy and resolves HTML entities, so that texts with entities (`&amp;`), wrongly
+/// decoded characters, curly quotes, ligatures, full-width letters or control characters get other
+/// ids there; plain prompts get the same. `tests/reference/make_token_reference.py` counts them.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     context_length: usize,
@@ -12,15 +20,15 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json`, and the context length from `config.json`.
+    /// Reads `tokenizer.json`, or `vocab.json` and `merges.txt` where there is none, and the context
+    /// length from the configuration.
     ///
     /// # Errors
     /// If a file cannot be read or does not parse, or the tokenizer does not put a start and an end
     /// token around a text.
     pub fn load(dir: &Path) -> Result<Self> {
         let context_length = ClipConfig::load(dir)?.text.max_position_embeddings;
-        let path = dir.join("tokenizer.json");
-        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        let (path, bytes) = definition(dir)?;
         let refuse = |message: String| Error::Tokenizer {
             path: Some(path.clone()),
             message,
@@ -73,6 +81,83 @@ impl Tokenizer {
     pub fn context_length(&self) -> usize {
         self.context_length
     }
+}
+
+/// What `tokenizer.json` says, or would say, and the file that it is from.
+fn definition(dir: &Path) -> Result<(PathBuf, Vec<u8>)> {
+    let path = dir.join("tokenizer.json");
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok((path, bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && dir.join("vocab.json").exists() => {
+            let path = dir.join("vocab.json");
+            let definition = from_vocabulary(&path, &dir.join("merges.txt"))?;
+            Ok((path, definition.to_string().into_bytes()))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && dir.exists() => {
+            Err(Error::Tokenizer {
+                path: Some(path),
+                message: "is not there; every CLIP of OpenAI and LAION has the one of \
+                          openai/clip-vit-base-patch32, copy it from there"
+                    .to_owned(),
+            })
+        }
+        Err(e) => Err(Error::io("read", path)(e)),
+    }
+}
+
+/// `tokenizer.json` as `transformers`' `CLIPTokenizer` makes it of a vocabulary and its merges.
+fn from_vocabulary(vocab: &Path, merges: &Path) -> Result<Value> {
+    const START: &str = "<|startoftext|>";
+    const END: &str = "<|endoftext|>";
+    let text = std::fs::read_to_string(vocab).map_err(Error::io("read", vocab))?;
+    let vocabulary: Value = serde_json::from_str(&text).map_err(Error::json(vocab))?;
+    let text = std::fs::read_to_string(merges).map_err(Error::io("read", merges))?;
+    let merges: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("#version"))
+        .collect();
+    let (Some(start), Some(end)) = (vocabulary[START].as_u64(), vocabulary[END].as_u64()) else {
+        return Err(Error::Tokenizer {
+            path: Some(vocab.to_owned()),
+            message: format!("lacks {START} or {END}"),
+        });
+    };
+    let added = |id: u64, content: &str, normalized: bool| {
+        json!({
+            "id": id, "content": content, "normalized": normalized, "special": true,
+            "single_word": false, "lstrip": false, "rstrip": false,
+        })
+    };
+    Ok(json!({
+        "version": "1.0",
+        "added_tokens": [added(start, START, true), added(end, END, false)],
+        "normalizer": { "type": "Sequence", "normalizers": [
+            { "type": "NFC" },
+            { "type": "Replace", "pattern": { "Regex": r"\s+" }, "content": " " },
+            { "type": "Lowercase" },
+        ] },
+        "pre_tokenizer": { "type": "Sequence", "pretokenizers": [
+            {
+                "type": "Split",
+                "pattern": {
+                    "Regex": r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+                },
+                "behavior": "Removed",
+                "invert": true,
+            },
+            { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true },
+        ] },
+        "post_processor": {
+            "type": "RobertaProcessing", "sep": [END, end], "cls": [START, start],
+            "trim_offsets": false, "add_prefix_space": false,
+        },
+        "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true },
+        "model": {
+            "type": "BPE", "unk_token": END, "continuing_subword_prefix": "",
+            "end_of_word_suffix": "</w>", "fuse_unk": false,
+            "vocab": vocabulary, "merges": merges,
+        },
+    }))
 }
 
 fn all_ids(inner: &tokenizers::Tokenizer, text: &str) -> Result<Vec<u32>> {

@@ -65,6 +65,13 @@ fn names_in(dir: &Path) -> Vec<String> {
     names
 }
 
+/// An empty directory but for a configuration.
+fn without_weights() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config.json"), config().to_json()).unwrap();
+    dir
+}
+
 /// Writes a safetensors file from a header and data, whatever they say.
 fn raw_weights(dir: &Path, header: &Value, data: &[u8]) {
     let header = header.to_string();
@@ -135,29 +142,50 @@ fn the_weights_are_read_by_the_safetensors_crate() {
 }
 
 #[test]
-fn bf16_and_position_ids_are_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let header = json!({
-        "a": { "dtype": "BF16", "shape": [2], "data_offsets": [0, 4] },
-        "text_model.embeddings.position_ids": { "dtype": "I64", "shape": [1, 1], "data_offsets": [4, 12] },
-        "z": { "dtype": "F16", "shape": [], "data_offsets": [12, 14] },
-    });
-    let mut data = Vec::new();
-    data.extend(half::bf16::from_f32(1.5).to_le_bytes());
-    data.extend(half::bf16::from_f32(-2.0).to_le_bytes());
-    data.extend(7_i64.to_le_bytes());
-    data.extend(half::f16::from_f32(0.25).to_le_bytes());
+fn mixed_dtypes_and_position_ids_are_read() {
+    let dir = without_weights();
+    let (mut header, mut data) = (json!({}), Vec::new());
+    let mut put = |name: &str, dtype: &str, shape: &[usize], bytes: Vec<u8>| {
+        let start = data.len();
+        data.extend(bytes);
+        header[name] =
+            json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, data.len()] });
+    };
+    let ids = 7_i64.to_le_bytes().to_vec();
+    put("text_model.embeddings.position_ids", "I64", &[1, 1], ids);
+    let (weights, mut expected) = (formula::weights(&config()), Vec::new());
+    for (i, (name, tensor)) in weights.iter().enumerate() {
+        let x = values(tensor);
+        let (f16, bf16) = (half::f16::from_f32, half::bf16::from_f32);
+        let (dtype, bytes, stored): (_, Vec<u8>, Vec<f32>) = match i % 3 {
+            0 => {
+                let bytes = x.iter().flat_map(|x| x.to_le_bytes()).collect();
+                ("F32", bytes, x)
+            }
+            1 => {
+                let bytes = x.iter().flat_map(|x| f16(*x).to_le_bytes()).collect();
+                ("F16", bytes, x.iter().map(|x| f16(*x).to_f32()).collect())
+            }
+            _ => {
+                let bytes = x.iter().flat_map(|x| bf16(*x).to_le_bytes()).collect();
+                ("BF16", bytes, x.iter().map(|x| bf16(*x).to_f32()).collect())
+            }
+        };
+        put(name, dtype, tensor.dims(), bytes);
+        expected.push(stored);
+    }
     raw_weights(dir.path(), &header, &data);
     let tensors = load_tensors(dir.path(), &Device::Cpu).unwrap();
-    assert_eq!(tensors.keys().collect::<Vec<_>>(), ["a", "z"]);
-    assert_eq!(values(&tensors["a"]), [1.5, -2.0]);
-    assert_eq!(tensors["z"].dims(), [] as [usize; 0]);
-    assert_eq!(values(&tensors["z"]), [0.25]);
+    assert!(tensors.keys().eq(weights.keys()));
+    for ((name, tensor), stored) in tensors.iter().zip(&expected) {
+        assert_eq!(tensor.dims(), weights[name].dims(), "{name}");
+        assert_eq!(values(tensor), *stored, "{name}");
+    }
 }
 
 #[test]
 fn files_that_are_something_else_are_named() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = without_weights();
     for (content, parts) in [
         (&b""[..], ["0 bytes", "is empty"]),
         (b"abc", ["3 bytes", "shorter than a header"]),
@@ -166,7 +194,10 @@ fn files_that_are_something_else_are_named() {
             ["35 bytes", "web page"],
         ),
         (b"\n <html></html>", ["15 bytes", "web page"]),
-        (b"PK\x03\x04 archive/data.pkl", ["pickle", "convert it"]),
+        (
+            b"PK\x03\x04 archive/data.pkl",
+            ["PyTorch pickle", "pytorch_model.bin"],
+        ),
         (
             b"just some text, quite long",
             ["26 bytes", "does not start with"],
@@ -182,7 +213,7 @@ fn files_that_are_something_else_are_named() {
     ] {
         fs::write(dir.path().join("model.safetensors"), content).unwrap();
         let result = load_tensors(dir.path(), &Device::Cpu);
-        assert!(matches!(result, Err(Error::NotSafetensors { .. })));
+        assert!(matches!(result, Err(Error::NotWeights { .. })));
         assert_says(result, &parts);
     }
 }
@@ -198,7 +229,7 @@ fn a_file_cut_anywhere_or_grown_is_refused() {
         assert!(
             matches!(
                 result,
-                Err(Error::WrongLength { .. } | Error::NotSafetensors { .. })
+                Err(Error::WrongLength { .. } | Error::NotWeights { .. })
             ),
             "cut to {length} bytes"
         );
@@ -215,12 +246,13 @@ fn a_file_cut_anywhere_or_grown_is_refused() {
 
 #[test]
 fn headers_that_lie_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = without_weights();
     for header in [
         json!({ "a": { "dtype": "F32", "shape": [2], "data_offsets": [0, 4] } }),
         json!({ "a": { "dtype": "F32", "shape": [1], "data_offsets": [4, 8] } }),
         json!({ "a": { "dtype": "F32", "shape": [1], "data_offsets": [4, 0] } }),
         json!({ "a": { "dtype": "F32", "shape": [u64::MAX, 2], "data_offsets": [0, 4] } }),
+        json!({ "a": { "dtype": "F32", "shape": [0, u64::MAX, 2], "data_offsets": [0, 0] } }),
         json!({ "a": { "dtype": "F32", "shape": [1], "data_offsets": [0, 4] },
                 "b": { "dtype": "F32", "shape": [1], "data_offsets": [0, 4] } }),
         json!([1, 2]),
@@ -231,47 +263,52 @@ fn headers_that_lie_are_refused() {
         assert!(result.is_err(), "{header}");
         message(result);
     }
-    let integers = json!({ "a": { "dtype": "I32", "shape": [1], "data_offsets": [0, 4] } });
+    let integers =
+        json!({ "logit_scale": { "dtype": "I32", "shape": [], "data_offsets": [0, 4] } });
     raw_weights(dir.path(), &integers, &[0; 4]);
     assert_says(
         load_tensors(dir.path(), &Device::Cpu),
-        &["`a` is I32", "F16"],
+        &["logit_scale is I32 instead of F32, F16 or BF16"],
     );
 }
 
 #[test]
-fn missing_and_foreign_weight_files_are_explained() {
-    let dir = tempfile::tempdir().unwrap();
+fn missing_weights_and_those_of_other_frameworks_are_explained() {
+    let dir = without_weights();
+    let load = || load_tensors(dir.path(), &Device::Cpu);
     assert_says(
-        load_tensors(dir.path(), &Device::Cpu),
-        &["cannot open", "model.safetensors"],
+        load(),
+        &["no weights", "model.safetensors, ", "pytorch_model.bin"],
     );
-    for (name, part) in [
-        ("open_clip_model.safetensors", "open_clip"),
-        ("pytorch_model.bin", "never executed"),
-        ("model.safetensors.index.json", "several safetensors files"),
-    ] {
-        fs::write(dir.path().join(name), "{}").unwrap();
-        assert_says(load_tensors(dir.path(), &Device::Cpu), &[part]);
-    }
+    fs::write(dir.path().join("tf_model.h5"), "{}").unwrap();
+    assert_says(
+        load(),
+        &["other frameworks (tf_model.h5)", "model.safetensors"],
+    );
+    let empty = tempfile::tempdir().unwrap();
+    assert_says(
+        load_tensors(empty.path(), &Device::Cpu),
+        &["cannot read", "config.json"],
+    );
 }
 
 #[test]
 fn values_that_are_not_finite_are_refused_by_name() {
     let (root, dir, mut tensors) = checkpoint();
-    let header = json!({ "a.b": { "dtype": "F32", "shape": [3], "data_offsets": [0, 12] } });
-    let data: Vec<u8> = [1.0, f32::NAN, f32::INFINITY]
-        .iter()
-        .flat_map(|x| x.to_le_bytes())
-        .collect();
-    raw_weights(root.path(), &header, &data);
-    assert_says(
-        load_tensors(root.path(), &Device::Cpu),
-        &["`a.b`", "2 value(s)"],
-    );
-
     let before = fs::read(dir.join("model.safetensors")).unwrap();
+    // The last tensor of the file.
     let name = "visual_projection.weight";
+    let mut spoiled = before.clone();
+    let end = spoiled.len();
+    spoiled[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    spoiled[end - 8..end - 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    fs::write(dir.join("model.safetensors"), &spoiled).unwrap();
+    assert_says(
+        load_tensors(&dir, &Device::Cpu),
+        &[&format!("`{name}`"), "2 value(s)", "model.safetensors"],
+    );
+    fs::write(dir.join("model.safetensors"), &before).unwrap();
+
     tensors.insert(
         name.to_owned(),
         Tensor::full(f32::NAN, (6, 8), &Device::Cpu).unwrap(),
@@ -280,16 +317,16 @@ fn values_that_are_not_finite_are_refused_by_name() {
         write(&dir, &tensors, WeightDtype::F32),
         &[name, "48 value(s)"],
     );
-    tensors.insert(
-        name.to_owned(),
-        Tensor::full(7e4_f32, (6, 8), &Device::Cpu).unwrap(),
-    );
-    assert_says(
-        write(&dir, &tensors, WeightDtype::F16),
-        &[name, "48 value(s)", "f16"],
-    );
+    for (value, dtype, part) in [
+        (7e4, WeightDtype::F16, "f16"),
+        (f32::MAX, WeightDtype::BF16, "bf16"),
+    ] {
+        let large = Tensor::full(value, (6, 8), &Device::Cpu).unwrap();
+        tensors.insert(name.to_owned(), large);
+        assert_says(write(&dir, &tensors, dtype), &[name, "48 value(s)", part]);
+    }
     assert_eq!(fs::read(dir.join("model.safetensors")).unwrap(), before);
-    assert_eq!(names_in(root.path()), ["model", "model.safetensors"]);
+    assert_eq!(names_in(root.path()), ["model"]);
 }
 
 #[test]

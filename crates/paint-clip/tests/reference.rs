@@ -156,6 +156,46 @@ fn token_ids_are_those_of_transformers() {
     assert!(tokenizer.truncates(&(at_most + " word")).unwrap());
 }
 
+/// Ids of two thousand drawn texts, as hashes; tests/reference/make_token_reference.py.
+#[test]
+fn token_ids_of_many_kinds_of_text_are_those_of_transformers() {
+    let Some(dir) = real_tokenizer() else { return };
+    let tokenizer = Tokenizer::load(&dir).unwrap();
+    let expected: Vec<(String, String)> = reference_json("clip_token_hashes.json");
+    assert!(expected.len() >= 2_000);
+    for (text, hash) in &expected {
+        let ids = tokenizer.encode(text).unwrap();
+        assert_eq!(fnv1a(&ids), *hash, "{text:?}: {ids:?}");
+    }
+}
+
+/// Of the ids' bytes, as 16 digits.
+fn fnv1a(ids: &[u32]) -> String {
+    let bytes = ids.iter().flat_map(|id| id.to_le_bytes());
+    let hash = bytes.fold(0xCBF2_9CE4_8422_2325_u64, |h, byte| {
+        (h ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+    });
+    format!("{hash:016x}")
+}
+
+/// As transformers does with a directory that has only these.
+#[test]
+fn vocabulary_and_merges_make_the_same_tokenizer() {
+    let Some(real) = real_tokenizer() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["config.json", "vocab.json", "merges.txt"] {
+        std::fs::copy(real.join(name), dir.path().join(name)).unwrap();
+    }
+    let tokenizer = Tokenizer::load(dir.path()).unwrap();
+    let expected: Vec<(String, String)> = reference_json("clip_token_hashes.json");
+    for (text, hash) in &expected {
+        assert_eq!(fnv1a(&tokenizer.encode(text).unwrap()), *hash, "{text:?}");
+    }
+    std::fs::remove_file(dir.path().join("vocab.json")).unwrap();
+    let error = Tokenizer::load(dir.path()).err().unwrap().to_string();
+    assert!(error.contains("tokenizer.json: is not there"), "{error}");
+}
+
 #[derive(Deserialize)]
 struct ResizeCase {
     kind: String,

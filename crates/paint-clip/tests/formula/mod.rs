@@ -19,6 +19,7 @@ pub(crate) fn uniform(name: &str, n: usize) -> Vec<f32> {
 }
 
 /// Weights of a model, large enough that every part of it shows in the result.
+#[allow(dead_code, reason = "each test binary takes what it needs")]
 pub(crate) fn weights(config: &ClipConfig) -> Tensors {
     let weight = |(name, shape): (String, Vec<usize>)| {
         let centre = if name.contains("norm") && name.ends_with("weight") {
