@@ -182,6 +182,7 @@ fn a_patched_checkpoint_is_chosen_on_validation_and_is_what_was_measured() {
             alpha,
             patch: on(&heads[0], &patching.validation),
             supported: vec![on(&heads[1], &supported.validation)],
+            drop_margin: 0.0,
         }
     };
     let candidates: Vec<Candidate> = [0.0, 0.25, 0.5, 0.75, 1.0].map(candidate).into();

@@ -154,8 +154,13 @@ pub(crate) fn findings(
                 Rule::BestMean => "highest mean of patching and supported accuracy".to_owned(),
                 Rule::BestPatch { max_drop } => format!(
                     "highest patching accuracy among those that cost at most {} point(s) on the \
-                     supported tasks, on average",
-                    100.0 * max_drop
+                     supported tasks, on average{}",
+                    100.0 * max_drop,
+                    match plan.search {
+                        Search::Grid { margin } if margin > 0.0 =>
+                            format!(", {margin} standard error(s) of the drop included"),
+                        _ => String::new(),
+                    }
                 ),
             },
             grid: plan
@@ -165,7 +170,7 @@ pub(crate) fn findings(
                 .collect::<Result<_, _>>()?,
             validation: tasks.map(n).collect::<Result<_>>()?,
             search: match &plan.search {
-                Search::Grid => None,
+                Search::Grid { .. } => None,
                 Search::Race(config) => Some(race_note(results, config)),
             },
         },

@@ -51,6 +51,10 @@ pub(crate) struct Common {
     /// For best-patch: the largest mean drop on the supported tasks, in points
     #[arg(long, default_value_t = 1.0)]
     max_drop: f64,
+    /// For best-patch on the grid: standard errors of the drop that count as lost too, because the
+    /// best of many alphas has lost more than its validation images show
+    #[arg(long, default_value_t = 1.0)]
+    margin: f64,
     /// How many images the choice looks at
     #[arg(long, value_enum, default_value_t = SearchName::Grid)]
     search: SearchName,
@@ -271,6 +275,12 @@ impl Question<'_> {
                 common.max_drop
             );
         }
+        if !(0.0..=10.0).contains(&common.margin) {
+            bail!(
+                "--margin {}: a number of standard errors from 0 to 10",
+                common.margin
+            );
+        }
         if !(0.0..=100.0).contains(&common.epsilon) {
             bail!(
                 "--epsilon {}: a number of points from 0 to 100",
@@ -310,7 +320,13 @@ impl Question<'_> {
             limit: common.limit,
             grid: self.grid.clone(),
             rule,
-            search: Search::new(common.search, rule, common.epsilon / 100.0, common.seed),
+            search: Search::new(
+                common.search,
+                rule,
+                common.margin,
+                common.epsilon / 100.0,
+                common.seed,
+            ),
             fine_tune,
         })
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use paint_data::SplitName;
-use paint_eval::{Predictions, Proportion};
+use paint_eval::{Paired, Predictions, Proportion};
 use paint_mix::{
     Audit, Candidate, Choice, RaceConfig, Raced, Rule, Shape, ValidationAccuracy, choose, race,
 };
@@ -28,12 +28,15 @@ pub(crate) enum SearchName {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Search {
-    Grid,
+    Grid {
+        /// Standard errors of the supported drop that best-patch adds to it.
+        margin: f64,
+    },
     Race(RaceConfig),
 }
 
 impl Search {
-    pub(crate) fn new(name: SearchName, rule: Rule, epsilon: f64, seed: u64) -> Self {
+    pub(crate) fn new(name: SearchName, rule: Rule, margin: f64, epsilon: f64, seed: u64) -> Self {
         let race = |shape| {
             Self::Race(RaceConfig {
                 rule,
@@ -44,7 +47,7 @@ impl Search {
             })
         };
         match name {
-            SearchName::Grid => Self::Grid,
+            SearchName::Grid => Self::Grid { margin },
             SearchName::Race => race(Shape::Nested),
             SearchName::RaceStrict => race(Shape::Any),
         }
@@ -52,7 +55,7 @@ impl Search {
 
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Grid => "grid",
+            Self::Grid { .. } => "grid",
             Self::Race(config) if config.shape == Shape::Nested => "race",
             Self::Race(_) => "race-strict",
         }
@@ -92,21 +95,19 @@ pub(crate) fn search(
         predictions
     };
     let searched = match settings.search {
-        Search::Grid => {
-            let mut points = Vec::new();
+        Search::Grid { margin } => {
+            let mut answers = Vec::new();
             for &alpha in grid {
-                let on = |on: &&Prepared| Ok(on_validation(alpha, on)?.accuracy());
-                points.push((
-                    alpha,
-                    between.tasks.iter().map(on).collect::<Result<Vec<_>>>()?,
-                ));
+                let on = |on: &&Prepared| on_validation(alpha, on);
+                answers.push((alpha, between.tasks.iter().map(on).collect::<Result<_>>()?));
             }
+            let points = |(alpha, on): &(f64, Vec<Predictions>)| {
+                let accuracies = on.iter().map(|answers| Some(answers.accuracy()));
+                (*alpha, accuracies.collect())
+            };
             Searched {
-                choice: choose(&candidates(&points)?, settings.rule)?,
-                points: points
-                    .into_iter()
-                    .map(|(alpha, on)| (alpha, on.into_iter().map(Some).collect()))
-                    .collect(),
+                choice: choose(&candidates(&answers, margin)?, settings.rule)?,
+                points: answers.iter().map(points).collect(),
                 n_passes: n_grid_passes,
                 n_grid_passes,
                 audit: Audit::default(),
@@ -156,14 +157,27 @@ fn points_of(grid: &[f64], raced: &Raced) -> Result<Vec<(f64, Vec<Option<Proport
     grid.iter().zip(&raced.measured).map(point).collect()
 }
 
-fn candidates(points: &[(f64, Vec<Proportion>)]) -> Result<Vec<Candidate>> {
-    let accuracy = |p: &Proportion| ValidationAccuracy::new(p.value);
-    let candidate = |(alpha, on): &(f64, Vec<Proportion>)| -> Result<Candidate> {
+/// `answers`: per alpha, those to the patching task, then to the supported ones.
+fn candidates(answers: &[(f64, Vec<Predictions>)], margin: f64) -> Result<Vec<Candidate>> {
+    let zero_shot = answers.iter().find(|(alpha, _)| *alpha == 0.0);
+    let before = zero_shot.map_or(&[][..], |(_, on)| &on[1..]);
+    let accuracy = |answers: &Predictions| ValidationAccuracy::new(answers.accuracy().value);
+    let candidate = |(alpha, on): &(f64, Vec<Predictions>)| -> Result<Candidate> {
         Ok(Candidate {
             alpha: *alpha,
             patch: accuracy(&on[0])?,
             supported: on[1..].iter().map(accuracy).collect::<Result<_, _>>()?,
+            drop_margin: margin * drop_error(before, &on[1..])?,
         })
     };
-    points.iter().map(candidate).collect()
+    answers.iter().map(candidate).collect()
+}
+
+/// Standard error of the mean drop over tasks, whose images are independent.
+fn drop_error(before: &[Predictions], after: &[Predictions]) -> Result<f64> {
+    let mut variance = 0.0;
+    for (before, after) in before.iter().zip(after) {
+        variance += Paired::new(before, after)?.standard_error().powi(2);
+    }
+    Ok(variance.sqrt() / before.len().max(1) as f64)
 }

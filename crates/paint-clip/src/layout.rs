@@ -44,7 +44,8 @@ impl Layout {
     }
 
     /// The file with the configuration.
-    pub(crate) fn config_file(self) -> &'static str {
+    #[must_use]
+    pub fn config_file(self) -> &'static str {
         match self {
             Self::HuggingFace => "config.json",
             Self::OpenClip => "open_clip_config.json",

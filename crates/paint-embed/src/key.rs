@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use paint_clip::{Layout, weight_files};
 use sha2::{Digest, Sha256};
 
 use crate::{Error, Result, View};
@@ -69,24 +70,36 @@ impl Key {
     }
 }
 
-/// Hash of what makes a checkpoint's features: `config.json` and `model.safetensors`.
+/// Hash of what makes a checkpoint's features: its configuration and its weights.
 ///
 /// # Errors
-/// If a file cannot be read.
+/// If there are no weights, or a file cannot be read.
 pub fn checkpoint_key(dir: &Path) -> Result<String> {
     let mut hash = Sha256::new();
-    for name in ["config.json", "model.safetensors"] {
-        part(&mut hash, &hash_file(&dir.join(name))?);
+    part(
+        &mut hash,
+        &hash_file(&dir.join(Layout::of(dir).config_file()))?,
+    );
+    for weights in weight_files(dir)? {
+        part(&mut hash, &hash_file(&weights)?);
     }
     Ok(hexadecimal(&hash.finalize()))
 }
 
-/// Hash of a checkpoint's `tokenizer.json`.
+/// Hash of a checkpoint's tokenizer: `tokenizer.json`, or `vocab.json` and `merges.txt`.
 ///
 /// # Errors
 /// If it cannot be read.
 pub fn tokenizer_key(dir: &Path) -> Result<String> {
-    Ok(hexadecimal(&hash_file(&dir.join("tokenizer.json"))?))
+    let whole = dir.join("tokenizer.json");
+    if whole.exists() {
+        return Ok(hexadecimal(&hash_file(&whole)?));
+    }
+    let mut hash = Sha256::new();
+    for name in ["vocab.json", "merges.txt"] {
+        part(&mut hash, &hash_file(&dir.join(name))?);
+    }
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 fn hash_file(path: &Path) -> Result<[u8; 32]> {

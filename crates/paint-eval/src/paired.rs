@@ -119,6 +119,17 @@ impl Paired {
         }
     }
 
+    /// Standard error of the difference, a fraction: that of the mean of the images' changes.
+    pub fn standard_error(&self) -> f64 {
+        let mean_of = |power: i32| {
+            let term = |(&change, &n): (&i64, &u64)| {
+                n as f64 * (change as f64 / self.n_comparisons as f64).powi(power)
+            };
+            self.changes.iter().map(term).sum::<f64>() / self.n as f64
+        };
+        ((mean_of(2) - mean_of(1).powi(2)).max(0.0) / self.n as f64).sqrt()
+    }
+
     /// The changes of one sign, 1 or -1, as a share of all answers.
     fn share(&self, sign: i64) -> Share {
         let (mut sum, mut squares) = (0, 0);
@@ -253,6 +264,16 @@ mod tests {
             (false, neither),
         ]);
         Paired::new(&before, &after).unwrap()
+    }
+
+    #[test]
+    fn standard_error_by_hand() {
+        let error = pair(50, 1, 9, 40).standard_error();
+        assert!(
+            (error - (0.0936_f64 / 100.0).sqrt()).abs() < 1e-12,
+            "{error}"
+        );
+        assert_eq!(pair(3, 0, 0, 4).standard_error(), 0.0);
     }
 
     #[test]

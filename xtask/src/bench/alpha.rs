@@ -122,6 +122,7 @@ fn replay(task: String, plan: &Plan, answers: &Answers, shape: Shape) -> Result<
                 alpha,
                 patch: accuracy(&on[0])?,
                 supported: on[1..].iter().map(accuracy).collect::<Result<_, _>>()?,
+                drop_margin: 0.0,
             })
         })
         .collect::<Result<Vec<_>>>()?;

@@ -8,6 +8,7 @@ fn candidate(alpha: f64, patch: f64, supported: &[f64]) -> Candidate {
         alpha,
         patch: accuracy(patch),
         supported: supported.iter().map(|&value| accuracy(value)).collect(),
+        drop_margin: 0.0,
     }
 }
 
@@ -198,4 +199,32 @@ fn an_accuracy_is_a_fraction() {
         assert!(serde_json::from_str::<ValidationAccuracy>(&value.to_string()).is_err());
     }
     assert_eq!(ValidationAccuracy::new(0.25).unwrap().get(), 0.25);
+}
+
+#[test]
+fn a_margin_counts_as_lost() {
+    let uncertain = |alpha, patch, supported: f64, drop_margin| Candidate {
+        drop_margin,
+        ..candidate(alpha, patch, &[supported])
+    };
+    let candidates = [
+        candidate(0.0, 0.5, &[0.8]),
+        uncertain(0.5, 0.6, 0.796, 0.004),
+        uncertain(1.0, 0.7, 0.793, 0.004),
+    ];
+    let rule = Rule::BestPatch { max_drop: 0.01 };
+    let choice = choose(&candidates, rule).unwrap();
+    assert_eq!(choice.alpha, 0.5);
+    assert!(choice.reason.contains("margin 0.4 pt"), "{}", choice.reason);
+    let without = candidates.map(|candidate| Candidate {
+        drop_margin: 0.0,
+        ..candidate
+    });
+    assert_eq!(choose(&without, rule).unwrap().alpha, 1.0);
+    let bad = [
+        candidate(0.0, 0.5, &[0.8]),
+        uncertain(1.0, 0.7, 0.8, f64::NAN),
+    ];
+    let error = choose(&bad, rule).unwrap_err().to_string();
+    assert!(error.contains("drop_margin NaN at alpha 1"), "{error}");
 }

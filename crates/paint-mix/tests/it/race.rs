@@ -73,6 +73,7 @@ impl World {
             supported: (1..self.right.len())
                 .map(|task| accuracy(task, j))
                 .collect(),
+            drop_margin: 0.0,
         };
         let candidates: Vec<Candidate> = (0..self.alphas.len()).map(candidate).collect();
         choose(&candidates, rule).unwrap().alpha
