@@ -259,8 +259,8 @@ mod tests {
                 "named",
             ),
             (
-                "name = \"cifar10\"",
-                "name = \"cifar10\"\naugment = { min_area = 0.0, mirror = true }",
+                "min_area = 0.5, mirror = true",
+                "min_area = 0.0, mirror = true",
                 "cifar10: augment",
             ),
             ("album = 32", "album = 32\npatches = 0.0", "patches"),

@@ -238,8 +238,7 @@ mod tests {
         std::fs::create_dir_all(repository.join("blobs")).unwrap();
         std::fs::write(repository.join("refs/main"), "0123\n").unwrap();
         std::fs::write(repository.join("blobs/ff"), "x").unwrap();
-        std::os::unix::fs::symlink("../../../../blobs/ff", snapshot.join("data/a.parquet"))
-            .unwrap();
+        std::os::unix::fs::symlink("../../../blobs/ff", snapshot.join("data/a.parquet")).unwrap();
         let hub = Hub::Cache(dir.path().to_owned());
         let open = |revision| hub.open(RepositoryKind::Dataset, "org/name", revision);
         for revision in [None, Some("main"), Some("0123")] {

@@ -30,11 +30,10 @@ impl Lanes {
     }
 
     /// Calls `work` on every item, the next item on the next free lane; results in the order of
-    /// the items. Items too few to fill the lanes are worked on one after the other, each on all
-    /// threads.
+    /// the items. A single item has all threads.
     pub fn map<I: Send, T: Send>(&self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
         let n = items.len();
-        if n < self.pools.len() {
+        if n == 1 {
             return items.into_iter().map(work).collect();
         }
         let items: Vec<Mutex<Option<I>>> = items
@@ -54,7 +53,7 @@ impl Lanes {
             }
         };
         std::thread::scope(|scope| {
-            for pool in &self.pools {
+            for pool in &self.pools[..self.pools.len().min(n)] {
                 scope.spawn(|| pool.install(drain));
             }
         });

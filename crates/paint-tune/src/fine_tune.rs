@@ -27,7 +27,7 @@ pub struct FineTuneConfig {
     pub batch: usize,
     /// Images that go through the model together on one thread; `batch` is cut into parts of
     /// this size whose gradients add up in order, so that the result does not depend on the
-    /// number of threads.
+    /// number of threads. A batch of one part goes through on all threads.
     pub micro_batch: usize,
     /// Peak learning rate.
     pub learning_rate: f64,

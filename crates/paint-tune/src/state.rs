@@ -2,16 +2,17 @@
 //! are done. Written beside and renamed, so that a kill at any moment leaves a whole one.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use safetensors::tensor::{Dtype, View};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use safetensors::{SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
 
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, Parameter};
 use crate::{Error, Result};
 
 /// What a run is determined by, hashed: a state is continued only by the same run.
@@ -52,17 +53,13 @@ impl RunKey {
     }
 }
 
-/// One array of a state: it is read when it is written, so that the state is not in memory twice.
+/// One array of a state.
 enum Array<'a> {
     Theta(&'a Tensor),
     Moments(&'a [f32], &'a [usize]),
 }
 
-impl View for Array<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
+impl Array<'_> {
     fn shape(&self) -> &[usize] {
         match self {
             Self::Theta(theta) => theta.dims(),
@@ -70,64 +67,92 @@ impl View for Array<'_> {
         }
     }
 
-    fn data(&self) -> Cow<'_, [u8]> {
-        match self {
-            Self::Theta(theta) => {
-                let values = theta.flatten_all().and_then(|theta| theta.to_vec1::<f32>());
-                let values = values.expect("a variable on the CPU is f32 and contiguous");
-                Cow::Owned(bytemuck::cast_slice(&values).to_vec())
-            }
-            Self::Moments(values, _) => Cow::Borrowed(bytemuck::cast_slice(values)),
-        }
-    }
-
-    fn data_len(&self) -> usize {
-        self.shape().iter().product::<usize>() * size_of::<f32>()
+    fn values(&self) -> Result<Cow<'_, [f32]>> {
+        Ok(match self {
+            Self::Theta(theta) => Cow::Owned(theta.flatten_all()?.to_vec1()?),
+            Self::Moments(values, _) => Cow::Borrowed(values),
+        })
     }
 }
 
 /// Replaces the state file.
 pub(crate) fn save(path: &Path, key: &str, step: u64, optimizer: &Optimizer) -> Result<()> {
-    let arrays = optimizer.parameters.iter().flat_map(|(name, parameter)| {
-        let moments = parameter.moments.arrays().into_iter();
-        let shape = parameter.theta.dims();
-        let moments = moments
-            .map(move |(kind, values)| (format!("{kind}/{name}"), Array::Moments(values, shape)));
-        std::iter::once((format!("theta/{name}"), Array::Theta(&parameter.theta))).chain(moments)
-    });
-    // One entry: safetensors writes several in the order of a hash map, and the same run is to
-    // leave the same bytes.
-    let metadata = HashMap::from([("run".to_owned(), format!("{key} {step}"))]);
-    let write = |part: &Path| match safetensors::serialize_to_file(arrays, Some(metadata), part) {
-        Err(SafeTensorError::IoError(error)) => Err(error),
-        written => written.map_err(std::io::Error::other),
-    };
-    write_atomically(path, write).map_err(|source| Error::Io {
+    let mut arrays = BTreeMap::new();
+    for (name, Parameter { theta, moments }) in &optimizer.parameters {
+        arrays.insert(format!("theta/{name}"), Array::Theta(theta));
+        for (kind, values) in moments.arrays() {
+            let array = Array::Moments(values, theta.dims());
+            arrays.insert(format!("{kind}/{name}"), array);
+        }
+    }
+    let header = header(&arrays, format!("{key} {step}")).map_err(|error| Error::DamagedState {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    })?;
+    let failed = |source| Error::Io {
         path: path.to_owned(),
         source,
-    })
-}
-
-fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&Path) -> std::io::Result<()>,
-) -> std::io::Result<()> {
+    };
     let parent = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
+    fs::create_dir_all(parent).map_err(failed)?;
     // One name for all attempts: what a killed process leaves, the next one overwrites.
     let part = path.with_extension("part");
-    let written = write(&part)
-        .and_then(|()| fs::File::open(&part)?.sync_all())
-        .and_then(|()| fs::rename(&part, path));
+    let written = write(&part, &header, &arrays, failed)
+        .and_then(|()| fs::rename(&part, path).map_err(failed));
     if let Err(error) = written {
         // Half a state helps nobody and keeps a full disk full; the error is the first one.
         let _ = fs::remove_file(&part);
         return Err(error);
     }
-    sync_directory(parent)
+    sync_directory(parent).map_err(failed)
+}
+
+/// The head of a safetensors file with these arrays, one after the other.
+fn header(
+    arrays: &BTreeMap<String, Array<'_>>,
+    run: String,
+) -> std::result::Result<Vec<u8>, SafeTensorError> {
+    let mut end = 0;
+    let infos = arrays.iter().map(|(name, array)| {
+        let start = end;
+        end += array.shape().iter().product::<usize>() * size_of::<f32>();
+        let info = TensorInfo {
+            dtype: Dtype::F32,
+            shape: array.shape().to_vec(),
+            data_offsets: (start, end),
+        };
+        (name.clone(), info)
+    });
+    // One entry: several stand in the order of a hash map, and the same run is to leave the same
+    // bytes.
+    let metadata = HashMap::from([("run".to_owned(), run)]);
+    let metadata = Metadata::new(Some(metadata), infos.collect())?;
+    let mut header = serde_json::to_vec(&metadata)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.append(&mut header);
+    Ok(bytes)
+}
+
+/// Array by array, so that the state is not in memory twice. safetensors' own writer leaves a file
+/// of a new name with every kill.
+fn write(
+    part: &Path,
+    header: &[u8],
+    arrays: &BTreeMap<String, Array<'_>>,
+    failed: impl Fn(std::io::Error) -> Error + Copy,
+) -> Result<()> {
+    let mut file = fs::File::create(part).map_err(failed)?;
+    file.write_all(header).map_err(failed)?;
+    for array in arrays.values() {
+        let values = array.values()?;
+        file.write_all(bytemuck::cast_slice(&values))
+            .map_err(failed)?;
+    }
+    file.sync_all().map_err(failed)
 }
 
 /// Makes the rename itself durable; Windows cannot open a directory to do so.

@@ -72,7 +72,10 @@ impl Repository {
         match &self.place {
             Place::Directory(directory) => {
                 let path = directory.join(name);
-                Err(self.fail(format!("{} is gone; put it back", path.display())))
+                Err(self.fail(format!(
+                    "cannot read {}: there is no such file",
+                    path.display()
+                )))
             }
             Place::Cache(_) => Err(self.fail(format!(
                 "{name} is not in the cache, at {}; download it while online, or unset \
