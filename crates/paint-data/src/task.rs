@@ -174,6 +174,10 @@ pub struct Task {
     pub files: Files,
     /// Share of each split, and what stays together.
     pub part: Part,
+    /// What of the manifest nobody has compared with the dataset itself; none if all of it was.
+    /// A remark to people: it is not serialized, so that mending it makes no other run.
+    #[serde(skip)]
+    pub unverified: Option<String>,
 }
 
 impl Task {
@@ -196,6 +200,7 @@ impl Task {
             columns: Columns::default(),
             files: Files::default(),
             part: Part::default(),
+            unverified: None,
         };
         task.check(name)?;
         Ok(task)
@@ -214,7 +219,7 @@ impl Task {
     ///
     /// # Errors
     /// If the text is not TOML, a key is unknown or missing, a template lacks `{}`, a
-    /// class name is given twice, or there is not exactly one data source.
+    /// class name is given twice, `unverified` is empty, or there is not exactly one data source.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let raw: Manifest = read_toml(text, origin)?;
         let source = raw.source(origin)?;
@@ -227,6 +232,7 @@ impl Task {
             columns: raw.columns,
             files: raw.files,
             part: raw.part.parse(raw.group_by_path, origin)?,
+            unverified: raw.unverified,
         };
         task.check(origin)?;
         Ok(task)
@@ -266,6 +272,9 @@ impl Task {
             ));
         }
         check_class_names(origin, &self.class_names)?;
+        if self.unverified.as_deref() == Some("") {
+            return fail("unverified = \"\": say what is not verified, or remove it".to_owned());
+        }
         if !self.label_values.is_empty() && self.label_values.len() != self.class_names.len() {
             return fail(format!(
                 "label_values has {} entries and class_names {}; give one for each class",
@@ -391,6 +400,7 @@ struct Manifest {
     folder: Option<PathBuf>,
     csv: Option<PathBuf>,
     group_by_path: Option<String>,
+    unverified: Option<String>,
     #[serde(default)]
     columns: Columns,
     #[serde(default)]

@@ -75,6 +75,7 @@ impl Spurious {
             columns: Columns::default(),
             files: Files::default(),
             part: Part::default(),
+            unverified: None,
         }
     }
 

@@ -255,6 +255,10 @@ fn bad_manifests_say_what_to_do() {
         &["\"x\" is given twice"],
     );
     check(
+        &format!("{good}unverified = \"\""),
+        &["say what is not verified"],
+    );
+    check(
         &format!("{good}class_names = [\" \"]"),
         &["a name is empty"],
     );

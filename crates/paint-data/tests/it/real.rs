@@ -46,20 +46,72 @@ impl PixelTransform for Mean {
     }
 }
 
+/// The manifests or suites of `directory`.
+fn stems(directory: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(directory).unwrap();
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    files.map(|file| stem(file.unwrap().path())).collect()
+}
+
 #[test]
-fn the_manifests_are_valid() {
-    for (name, n_classes) in [("cifar10", 10), ("gtsrb", 43), ("mnist", 10)] {
-        let task = manifest(name);
-        assert_eq!(
-            (task.name.as_str(), task.class_names.len()),
-            (name, n_classes)
-        );
+fn every_manifest_loads() {
+    let names = stems(&workspace().join("data-manifests/tasks"));
+    assert!(names.len() >= 27, "{names:?}");
+    for name in names {
+        let task = manifest(&name);
+        assert_eq!(task.name, name);
+        assert!(!task.class_names.is_empty(), "{name}");
+        // CLIP's tokenizer does not tell upper from lower case.
+        let lower: BTreeSet<_> = task.class_names.iter().map(|n| n.to_lowercase()).collect();
+        assert_eq!(lower.len(), task.class_names.len(), "{name}");
+        let templates: BTreeSet<_> = task.templates.iter().collect();
+        assert_eq!(templates.len(), task.templates.len(), "{name}");
+        for template in templates {
+            assert_eq!(template.matches("{}").count(), 1, "{name}: {template}");
+        }
     }
+}
+
+#[test]
+fn every_suite_names_manifests() {
     let directory = workspace().join("data-manifests/suites");
-    let suite = Suite::load(&directory.join("photos-small.toml")).unwrap();
-    for task in suite.supported.iter().chain(&suite.patching) {
-        Task::load(&Suite::task_path(&directory, task)).unwrap();
+    for name in stems(&directory) {
+        let suite = Suite::load(&directory.join(format!("{name}.toml"))).unwrap();
+        assert_eq!(suite.name, name);
+        for task in suite.supported.iter().chain(&suite.patching) {
+            Task::load(&Suite::task_path(&directory, task)).unwrap();
+        }
     }
+}
+
+#[test]
+fn the_papers_datasets_have_their_classes_and_templates() {
+    // Classes, templates, and one class in the middle, as published.
+    let facts = [
+        ("cars", 196, 8, (98, "FIAT 500 Abarth 2012")),
+        ("cifar10", 10, 18, (3, "cat")),
+        ("cifar100", 100, 18, (26, "crab")),
+        ("dtd", 47, 8, (30, "polka-dotted")),
+        ("eurosat", 10, 3, (0, "annual crop land")),
+        ("fashion-mnist", 10, 8, (9, "Ankle boot")),
+        ("food101", 101, 1, (6, "beignets")),
+        ("gtsrb", 43, 3, (14, "stop")),
+        ("imagenet", 1000, 80, (517, "construction crane")),
+        ("kitti-distance", 4, 1, (3, "a photo i took with no car.")),
+        ("mnist", 10, 1, (0, "0")),
+        ("resisc45", 45, 18, (2, "baseball diamond")),
+        ("stl10", 10, 2, (7, "monkey")),
+        ("sun397", 397, 2, (1, "airplane cabin")),
+        ("svhn", 10, 1, (0, "0")),
+    ];
+    for (name, n_classes, n_templates, (class_idx, class_name)) in facts {
+        let task = manifest(name);
+        let found = (task.class_names.len(), task.templates.len());
+        assert_eq!(found, (n_classes, n_templates), "{name}");
+        assert_eq!(task.class_names[class_idx], class_name, "{name}");
+    }
+    assert!(manifest("kitti-distance").unverified.is_some());
+    assert_eq!(manifest("cifar100").unverified, None);
 }
 
 #[test]
