@@ -33,6 +33,7 @@ mod add;
 mod attention;
 mod cross_entropy;
 mod embed;
+mod few_rows;
 mod lanes;
 mod layer_norm;
 mod linear;

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::activation::Activation;
 use crate::attention::{Attention, Packed};
+use crate::few_rows::{FEW_ROWS, add_few_rows};
 use crate::layer_norm::{add_grad_x, all_moments, grad_affine, normalized};
 use crate::matmul::{Matrix, Threads, matmul, product};
 use crate::parameters::Parameters;
@@ -161,9 +162,12 @@ fn rows_of(values: &[f32], columns: usize) -> Matrix<'_> {
     Matrix::new(values, values.len() / columns.max(1), columns, columns)
 }
 
-/// Rows that go through a layer together on one thread: few enough that what lies between its
-/// products stays in the cache, enough that a weight is not read for too little.
+/// Rows that go through a small layer together on one thread: few enough that what lies between
+/// its products stays in the cache, enough that a weight is not read for too little.
 const BLOCK_ROWS: usize = 384;
+
+/// Values of a layer's largest weight up to which it is small: each block reads all weights.
+const SMALL_WEIGHT: usize = 1 << 18;
 
 /// What the backward pass needs of the forward pass, for all rows or for some.
 struct Kept<T> {
@@ -241,19 +245,30 @@ fn fill_sum(out: &mut [f32], x: &[f32], bias: &[f32]) {
     );
 }
 
-/// `out += x · weightᵀ`; rows of `out` are `stride` apart.
-fn add_product(out: &mut [f32], stride: usize, x: Matrix<'_>, weight: &[f32]) {
-    let weight = rows_of(weight, x.columns());
+/// `out += x · weightᵀ` with `x: [rows, n_in]`; rows of `out` are `stride` apart.
+fn add_product(out: &mut [f32], stride: usize, x: &[f32], n_in: usize, weight: &[f32]) {
+    if x.len() <= FEW_ROWS * n_in && weight.len() > SMALL_WEIGHT {
+        return add_few_rows(out, stride, x, n_in, weight);
+    }
+    let (x, weight) = (rows_of(x, n_in), rows_of(weight, n_in));
     matmul(out, stride, x, weight.t(), 1.0, true, Threads::All);
 }
 
 impl Layer {
-    /// Rows of a block, whole images, when `n_images` go through on several threads or one.
+    /// Rows of a block, whole images, of `n_images`: a block for each thread, more in a small layer;
+    /// all rows if there are fewer images than threads.
     fn block_rows(&self, n_images: usize) -> usize {
-        let images = BLOCK_ROWS.div_ceil(self.attention.tokens.max(1));
-        // Blocks of one size, as many for each thread.
-        let n_blocks = n_images.div_ceil(images).next_multiple_of(n_threads());
-        n_images.div_ceil(n_blocks).max(1) * self.attention.tokens
+        let threads = n_threads();
+        let images = if n_images < threads {
+            n_images
+        } else if self.attention.width * self.hidden > SMALL_WEIGHT {
+            n_images.div_ceil(threads)
+        } else {
+            // Blocks of one size, as many for each thread.
+            let images = BLOCK_ROWS.div_ceil(self.attention.tokens.max(1));
+            n_images.div_ceil(n_images.div_ceil(images).next_multiple_of(threads))
+        };
+        images.max(1) * self.attention.tokens
     }
 
     fn forward(&self, x: &[f32]) -> Result<Vec<f32>> {
@@ -263,11 +278,7 @@ impl Layer {
         let rows = x.len() / d.max(1);
         let n_images = rows / self.attention.tokens.max(1);
         let mut out = vec![0.0; x.len()];
-        // A block for each thread at least, or all threads for one block.
-        let block = match n_images >= n_threads() {
-            true => self.block_rows(n_images),
-            false => rows.max(1),
-        };
+        let block = self.block_rows(n_images).max(1);
         let one_thread = block < rows;
         let blocks = out.par_chunks_mut(block * d).zip(x.par_chunks(block * d));
         if self.keep {
@@ -315,21 +326,16 @@ impl Layer {
         let u = normalized(x, [w[NORM1], w[NORM1 + 1]], &all_moments(x, d, self.eps));
         fill_rows(kept.qkv, &[w[Q + 1], w[Q + 3], w[Q + 5]].concat());
         for part in 0..3 {
-            add_product(
-                &mut kept.qkv[part * d..],
-                3 * d,
-                rows_of(&u, d),
-                w[Q + 2 * part],
-            );
+            add_product(&mut kept.qkv[part * d..], 3 * d, &u, d, w[Q + 2 * part]);
         }
         self.attention
             .forward(Packed::side_by_side(kept.qkv, d), kept.attended);
         fill_sum(kept.y, x, w[OUT + 1]);
-        add_product(kept.y, d, rows_of(kept.attended, d), w[OUT]);
+        add_product(kept.y, d, kept.attended, d, w[OUT]);
         let moments = all_moments(kept.y, d, self.eps);
         let u = normalized(kept.y, [w[NORM2], w[NORM2 + 1]], &moments);
         fill_rows(kept.before, w[FC1 + 1]);
-        add_product(kept.before, hidden, rows_of(&u, d), w[FC1]);
+        add_product(kept.before, hidden, &u, d, w[FC1]);
         fill_sum(out, kept.y, w[FC2 + 1]);
     }
 
@@ -345,12 +351,7 @@ impl Layer {
                     .for_each(|x| *x = self.activation.value(*x))
             },
         );
-        add_product(
-            out,
-            self.attention.width,
-            rows_of(hidden, self.hidden),
-            w[FC2],
-        );
+        add_product(out, self.attention.width, hidden, self.hidden, w[FC2]);
     }
 
     /// The gradient of x; those of the parameters are left with them.
@@ -365,7 +366,7 @@ impl Layer {
         // On one thread in blocks, which stay in its cache; on several each product on all of them,
         // so that no thread needs sums of its own.
         let block = match n_threads() {
-            1 => self.block_rows(rows / self.attention.tokens.max(1)),
+            1 => self.block_rows(rows / self.attention.tokens.max(1)).max(1),
             _ => rows.max(1),
         };
         let mut dx = grad.to_vec();

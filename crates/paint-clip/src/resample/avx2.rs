@@ -5,6 +5,7 @@
 
 use std::arch::x86_64::{__m128i, __m256i};
 
+use pulp::NullaryFnOnce;
 use pulp::bytemuck::cast;
 use pulp::x86::V3;
 
@@ -29,13 +30,32 @@ pub(super) fn resample(
     rows: &Axis,
     columns: &Axis,
 ) -> Vec<u8> {
-    simd.vectorize(
-        #[inline(always)]
-        || {
-            let narrow = narrow(simd, source, width, columns);
-            shorten(simd, &narrow, columns.len() * 3 + 1, rows)
-        },
-    )
+    simd.vectorize(Resample {
+        simd,
+        source,
+        width,
+        rows,
+        columns,
+    })
+}
+
+/// The work as a type of its own: a closure's call is compiled apart, without the vectors.
+struct Resample<'a> {
+    simd: V3,
+    source: &'a [u8],
+    width: usize,
+    rows: &'a Axis,
+    columns: &'a Axis,
+}
+
+impl NullaryFnOnce for Resample<'_> {
+    type Output = Vec<u8>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<u8> {
+        let narrow = narrow(self.simd, self.source, self.width, self.columns);
+        shorten(self.simd, &narrow, self.columns.len() * 3 + 1, self.rows)
+    }
 }
 
 /// Weights of half of [`TAPS`] pixels in the order in which [`pairs`] lays out their bytes.

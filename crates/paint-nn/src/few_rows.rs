@@ -1,0 +1,140 @@
+//! A product with a weight for few rows, such as a single image's: reading the weight takes the
+//! time, so it is read once, as it lies, and not packed first.
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use crate::slices::n_threads;
+
+/// Rows up to which this is faster than a packed product.
+pub(crate) const FEW_ROWS: usize = 64;
+
+/// `out += x · weightᵀ`. Shapes: `x: [rows, n_in]`, `weight: [n_out, n_in]`, `out: [rows, n_out]`
+/// with rows `stride` apart.
+pub(crate) fn add_few_rows(out: &mut [f32], stride: usize, x: &[f32], n_in: usize, weight: &[f32]) {
+    let (rows, n_out) = (x.len() / n_in, weight.len() / n_in);
+    // Column by column, so that threads write to places of their own.
+    let mut columns = vec![0.0; rows * n_out];
+    let piece = n_out.div_ceil(4 * n_threads()).max(1);
+    columns
+        .par_chunks_mut(piece * rows)
+        .zip(weight.par_chunks(piece * n_in))
+        .for_each(|(columns, weight)| {
+            Arch::new().dispatch(Piece {
+                columns,
+                x,
+                weight,
+                n_in,
+            });
+        });
+    for (r, out) in out.chunks_mut(stride).enumerate() {
+        for (out, column) in out[..n_out].iter_mut().zip(columns.chunks_exact(rows)) {
+            *out += column[r];
+        }
+    }
+}
+
+struct Piece<'a> {
+    columns: &'a mut [f32],
+    x: &'a [f32],
+    weight: &'a [f32],
+    n_in: usize,
+}
+
+impl WithSimd for Piece<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            columns,
+            x,
+            weight,
+            n_in,
+        } = self;
+        let rows = x.len() / n_in;
+        let row = |r: usize| &x[r * n_in..][..n_in];
+        // Three columns at a time, four rows each: twelve sums in registers.
+        let tiles = columns.chunks_mut(3 * rows).zip(weight.chunks(3 * n_in));
+        for (columns, weight) in tiles {
+            let n_columns = weight.len() / n_in;
+            let w = |c: usize| &weight[c * n_in..][..n_in];
+            let mut r = 0;
+            while n_columns == 3 && r + 4 <= rows {
+                let sums = dots(
+                    simd,
+                    [row(r), row(r + 1), row(r + 2), row(r + 3)],
+                    [w(0), w(1), w(2)],
+                );
+                for (i, sums) in sums.iter().enumerate() {
+                    for (c, sum) in sums.iter().enumerate() {
+                        columns[c * rows + r + i] = *sum;
+                    }
+                }
+                r += 4;
+            }
+            for r in r..rows {
+                for c in 0..n_columns {
+                    columns[c * rows + r] = dots(simd, [row(r)], [w(c)])[0][0];
+                }
+            }
+        }
+    }
+}
+
+/// Every dot product of a row of `x` with one of `w`, all of one length.
+#[inline(always)]
+fn dots<S: Simd, const R: usize, const C: usize>(
+    simd: S,
+    x: [&[f32]; R],
+    w: [&[f32]; C],
+) -> [[f32; C]; R] {
+    let x = x.map(|x| S::as_simd_f32s(x));
+    let w = w.map(|w| S::as_simd_f32s(w));
+    let n = w[0].0.len();
+    let mut sums = [[simd.splat_f32s(0.0); C]; R];
+    for k in 0..n {
+        for r in 0..R {
+            for c in 0..C {
+                sums[r][c] = simd.mul_add_f32s(x[r].0[k], w[c].0[k], sums[r][c]);
+            }
+        }
+    }
+    let mut out = [[0.0; C]; R];
+    for r in 0..R {
+        for c in 0..C {
+            let tail = x[r].1.iter().zip(w[c].1);
+            let tail: f32 = tail.map(|(x, w)| x * w).sum();
+            out[r][c] = simd.reduce_sum_f32s(sums[r][c]) + tail;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equals_the_sum_of_products() {
+        for (rows, n_in, n_out, stride) in [(1, 1, 1, 1), (5, 70, 7, 9), (9, 48, 50, 50)] {
+            let values = |n: usize, k: usize| -> Vec<f32> {
+                (0..n).map(|i| ((i * k) % 13) as f32 - 6.0).collect()
+            };
+            let (x, weight) = (values(rows * n_in, 5), values(n_out * n_in, 7));
+            let mut out = values(rows * stride, 3);
+            let before = out.clone();
+            add_few_rows(&mut out, stride, &x, n_in, &weight);
+            for r in 0..rows {
+                for o in 0..stride {
+                    let products = |k| x[r * n_in + k] * weight[o * n_in + k];
+                    let sum: f32 = match o < n_out {
+                        true => (0..n_in).map(products).sum(),
+                        false => 0.0,
+                    };
+                    assert_eq!(out[r * stride + o], before[r * stride + o] + sum, "{r} {o}");
+                }
+            }
+        }
+    }
+}
