@@ -168,7 +168,7 @@ mod tests {
         for ((height, width), (n_rows, n_columns)) in shapes {
             for filter in [Filter::Bilinear, Filter::Bicubic] {
                 // Black, white and between: sums below 0 and above 255 occur.
-                let byte = |i: usize| [0, 255, (i * 7919 >> 3) as u8][i * 31 % 7 % 3];
+                let byte = |i: usize| [0, 255, ((i * 7919) >> 3) as u8][i * 31 % 7 % 3];
                 let source: Vec<u8> = (0..height * width * 3).map(byte).collect();
                 let rows = Axis::new(height, n_rows, 0..n_rows, filter);
                 let columns = Axis::new(width, n_columns, n_columns / 3..n_columns, filter);

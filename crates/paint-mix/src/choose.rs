@@ -142,7 +142,10 @@ fn check(candidates: &[Candidate], rule: Rule) -> Result<Vec<&Candidate>> {
     if let Some(bad) = candidates.iter().find(|c| !(0.0..=1.0).contains(&c.alpha)) {
         return refuse(format!("alpha {} is not in [0, 1]", bad.alpha));
     }
-    if let Some(bad) = candidates.iter().find(|c| !(c.drop_margin >= 0.0)) {
+    if let Some(bad) = candidates
+        .iter()
+        .find(|c| c.drop_margin.is_nan() || c.drop_margin < 0.0)
+    {
         let (margin, alpha) = (bad.drop_margin, bad.alpha);
         return refuse(format!(
             "drop_margin {margin} at alpha {alpha} is not 0 or more"

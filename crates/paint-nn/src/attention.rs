@@ -75,9 +75,9 @@ impl<'a> Packed<'a> {
         }
     }
 
-    /// What begins at a row.
-    fn from_row(self, row: usize) -> Self {
-        let start = row * self.stride;
+    /// What follows so many rows.
+    fn skip_rows(self, rows: usize) -> Self {
+        let start = rows * self.stride;
         Self {
             q: &self.q[start..],
             k: &self.k[start..],
@@ -130,7 +130,7 @@ impl Attention {
             #[inline(always)]
             |first, out| {
                 for (i, out) in out.chunks_exact_mut(self.image()).enumerate() {
-                    self.forward_image(qkv.from_row((first + i) * self.tokens), out);
+                    self.forward_image(qkv.skip_rows((first + i) * self.tokens), out);
                 }
             },
         );
@@ -166,7 +166,7 @@ impl Attention {
             |first, out| {
                 for (i, out) in out.chunks_exact_mut(3 * image).enumerate() {
                     let grad = &grad[(first + i) * image..][..image];
-                    self.backward_image(qkv.from_row((first + i) * self.tokens), grad, out);
+                    self.backward_image(qkv.skip_rows((first + i) * self.tokens), grad, out);
                 }
             },
         );

@@ -112,7 +112,7 @@ impl TransformerLayer {
     }
 
     fn check(&self, width: usize, hidden: usize, parts: &[&Affine; 8]) -> Result<()> {
-        if self.n_heads == 0 || width % self.n_heads != 0 {
+        if self.n_heads == 0 || !width.is_multiple_of(self.n_heads) {
             bail!(
                 "transformer layer: width {width} is no multiple of {} heads",
                 self.n_heads

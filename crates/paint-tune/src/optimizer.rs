@@ -206,8 +206,8 @@ mod tests {
             optimizer.step(&gradients, 0.1, 1).unwrap();
             // AdamW hides a gradient's length in the first update, its moments keep it.
             for (name, gradient) in &gradients {
-                let moments = &mut optimizer.parameters.get_mut(name).unwrap().moments;
-                let seen = &*moments.arrays()[0].1;
+                let moments = &optimizer.parameters[name].moments;
+                let seen = moments.arrays()[0].1;
                 for (m, g) in seen.iter().zip(gradient.to_vec1::<f32>().unwrap()) {
                     let expected = 0.1 * scale * g;
                     assert!((m - expected).abs() < 1e-6, "{name}: {m}, not {expected}");
