@@ -1,6 +1,6 @@
 //! One Arrow file of embeddings: written a batch at a time, read through a memory map.
 //!
-//! Schema: `embedding` FixedSizeList<Float32>, and for images `row` and `label` UInt32. The schema's
+//! Schema: `embedding` `FixedSizeList<Float32>`, and for images `row` and `label` UInt32. The schema's
 //! metadata is the key; the footer's holds a SHA-256 of the key and of all values, which is checked
 //! when the file is opened.
 
