@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use self::peer::Peer;
 use crate::machine;
-use crate::progress::Console;
+use crate::progress::{Console, answer};
 
 /// Measure speed and memory on this machine, beside PyTorch if wanted
 #[derive(clap::Args)]
@@ -94,7 +94,8 @@ struct Figure {
 
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     if let Some(model) = &args.peak_memory_of {
-        return print_line(&model::peak_memory_here(model)?.to_string());
+        answer(model::peak_memory_here(model)?);
+        return Ok(());
     }
     let cases = chosen(args)?;
     let mut peer = match args.against {
@@ -102,7 +103,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         None => None,
     };
     if !args.json {
-        print_line(&heading(peer.as_ref()))?;
+        answer(heading(peer.as_ref()));
     }
     let bar = console.bar("measuring", cases.len() as u64);
     for case in cases {
@@ -113,7 +114,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
             true => serde_json::to_string(&figure)?,
             false => line(&figure),
         };
-        bar.suspend(|| print_line(&line))?;
+        bar.suspend(|| answer(line));
     }
     bar.finish_and_clear();
     Ok(())
@@ -131,7 +132,7 @@ fn chosen(args: &Args) -> Result<Vec<Case>> {
         let mut names = names;
         names.dedup();
         bail!(
-            "there is no benchmark {unknown}; there are {}",
+            "there is no benchmark {unknown}; there are {} (preprocess needs --hub, alpha_passes --run)",
             names.join(", ")
         );
     }
@@ -209,12 +210,6 @@ fn line(figure: &Figure) -> String {
 
 fn row([work, model, batch, ours, peer, ratio, unit]: [String; 7]) -> String {
     format!("{work:<21} {model:<10} {batch:>5} {ours:>10} {peer:>10} {ratio:>6}  {unit}")
-}
-
-#[expect(clippy::print_stdout, reason = "the results of the command")]
-fn print_line(line: &str) -> Result<()> {
-    println!("{line}");
-    Ok(())
 }
 
 /// What the peer is asked for a model.

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::embeddings::Embedder;
 use crate::model::Model;
 use crate::models::find_model;
-use crate::progress::Console;
+use crate::progress::{Console, answer};
 use crate::run_dir::RunDir;
 use crate::tasks::hub_of;
 use crate::workspace;
@@ -109,10 +109,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         for record in records(&plan, dataset, &results)? {
             run.record(&record)?;
             if args.json {
-                #[expect(clippy::print_stdout, reason = "--json is for other programs")]
-                {
-                    println!("{}", serde_json::to_string(&record)?);
-                }
+                answer(serde_json::to_string(&record)?);
             }
         }
         let seconds = started.elapsed().as_secs_f64();

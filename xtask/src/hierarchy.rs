@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::embeddings::Embedder;
 use crate::model::Model;
 use crate::models::find_model;
-use crate::progress::Console;
+use crate::progress::{Console, answer};
 use crate::run_dir::RunDir;
 use crate::tasks::{find_task, hub_of, prepare_world};
 use crate::workspace;
@@ -129,10 +129,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         console.say(line);
         run.record(&record)?;
         if args.json {
-            #[expect(clippy::print_stdout, reason = "--json is for other programs")]
-            {
-                println!("{}", serde_json::to_string(&record)?);
-            }
+            answer(serde_json::to_string(&record)?);
         }
     }
     console.say(format!("{}", out.display()));

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::model::Model;
 use crate::models::find_model;
-use crate::progress::Console;
+use crate::progress::{Console, answer};
 use crate::tasks::hub_of;
 
 /// Print the logits of images and prompts as one JSON object
@@ -24,7 +24,6 @@ pub(crate) struct Args {
     prompts: Vec<String>,
 }
 
-#[expect(clippy::print_stdout, reason = "the answer is the output")]
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let model = Model::load(find_model(&args.model, &hub_of(None, console))?)?;
     let pixels = args.images.iter().map(|path| {
@@ -35,13 +34,13 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     });
     let pixels = pixels.collect::<Result<Vec<_>>>()?.concat();
     let logits = model.logits(&pixels, args.images.len(), &args.prompts)?;
-    let answer = json!({
+    let line = json!({
         "model": args.model,
         "images": args.images,
         "prompts": args.prompts,
         // A row for each image.
         "logits": logits,
     });
-    println!("{answer}");
+    answer(line);
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use paint_mirror::Mirror;
 
-use crate::progress::Console;
+use crate::progress::{Console, answer};
 
 /// Serve a directory as the Hub does, for machines that cannot reach it
 #[derive(clap::Args)]
@@ -35,7 +35,6 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
 }
 
 /// The one line of output, so that a script can read it once all is ready.
-#[expect(clippy::print_stdout, reason = "the address is the output")]
 fn print_endpoint(endpoint: &str) {
-    println!("HF_ENDPOINT={endpoint}");
+    answer(format!("HF_ENDPOINT={endpoint}"));
 }

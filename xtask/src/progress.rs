@@ -7,6 +7,12 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use paint_data::{Progress, Transfer};
 
+/// One line of a command's answer, on standard output; everything else is on standard error.
+#[expect(clippy::print_stdout, reason = "the answer is the output")]
+pub(crate) fn answer(line: impl std::fmt::Display) {
+    println!("{line}");
+}
+
 /// Where progress goes.
 #[derive(Clone)]
 pub(crate) struct Console {

@@ -20,7 +20,7 @@ use crate::machine;
 use crate::model::Model;
 use crate::models::find_model;
 use crate::patching::{Prepared, Settings, Source, patch, warn_of_chance};
-use crate::progress::Console;
+use crate::progress::{Console, answer};
 use crate::run_dir::RunDir;
 use crate::search::{Search, SearchName};
 use crate::tasks::{find_task, hub_of, prepare_world};
@@ -387,19 +387,17 @@ impl Question<'_> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the answer is the output")]
 fn print_text(table: &str, verdict: &Verdict) {
-    println!("{table}");
+    answer(table);
     for (name, measure) in &verdict.measures {
-        println!(
+        answer(format!(
             "{name}: {:+.1} [{:+.1}, {:+.1}] points, n = {}",
             measure.value, measure.low, measure.high, measure.n
-        );
+        ));
     }
-    println!("verdict: {}", verdict.verdict);
+    answer(format!("verdict: {}", verdict.verdict));
 }
 
-#[expect(clippy::print_stdout, reason = "the answer is the output")]
 fn print_json(plan: &Plan, suite: &Suite, findings: &Rq1Findings, verdict: &Verdict) -> Result<()> {
     let run = serde_json::json!({
         "kind": "run",
@@ -411,7 +409,7 @@ fn print_json(plan: &Plan, suite: &Suite, findings: &Rq1Findings, verdict: &Verd
         "limit": plan.limit,
         "seed": plan.seed,
     });
-    println!("{run}");
+    answer(run);
     for row in &findings.rows {
         let estimate = |e: &Estimate| {
             serde_json::json!({
@@ -436,9 +434,9 @@ fn print_json(plan: &Plan, suite: &Suite, findings: &Rq1Findings, verdict: &Verd
             "gain": estimate(&row.gain),
             "supported_change": supported,
         });
-        println!("{line}");
+        answer(line);
     }
-    println!("{}", serde_json::to_string(verdict)?);
+    answer(serde_json::to_string(verdict)?);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::model::Model;
 use crate::models::find_model;
-use crate::progress::Console;
+use crate::progress::{Console, answer};
 use crate::tasks::hub_of;
 
 /// Compare the logits of two checkpoints on fixed images and prompts
@@ -226,7 +226,6 @@ fn distance(a: &Model, b: &Model) -> Result<f64> {
     Ok((difference / length).sqrt())
 }
 
-#[expect(clippy::print_stdout, reason = "the answer is the output")]
 fn report(args: &Args, found: &Comparison, distance: f64) {
     if args.json {
         let line = json!({
@@ -240,21 +239,21 @@ fn report(args: &Args, found: &Comparison, distance: f64) {
             "images_with_other_pixels": found.pixels_differ,
             "weight_distance": distance,
         });
-        println!("{line}");
+        answer(line);
         return;
     }
-    println!(
+    answer(format!(
         "largest difference {:.2e} of logits up to {:.2} (relative {:.2e}); same best prompt for \
          {} of {N_IMAGES} images; weights {distance:.2e} apart",
         found.difference,
         found.largest,
         found.relative(),
         found.agree,
-    );
+    ));
     if found.pixels_differ > 0 {
-        println!(
+        answer(format!(
             "the preprocessing differs: {} of {N_IMAGES} images have other pixels",
             found.pixels_differ
-        );
+        ));
     }
 }

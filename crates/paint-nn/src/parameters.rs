@@ -21,10 +21,18 @@ thread_local! {
 /// # Errors
 /// If an operation fails.
 pub fn backward(loss: &Tensor) -> Result<GradStore> {
-    let outer = COLLECTED.replace(Some(Vec::new()));
-    let grads = loss.backward();
-    let collected = COLLECTED.replace(outer).unwrap_or_default();
-    let mut grads = grads?;
+    /// Puts back what was collected outside, also if candle panics: otherwise an ordinary
+    /// `backward` on this thread would lose its gradients to nobody.
+    struct Restore(Option<Vec<(Tensor, Tensor)>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            COLLECTED.set(self.0.take());
+        }
+    }
+    let restore = Restore(COLLECTED.replace(Some(Vec::new())));
+    let mut grads = loss.backward()?;
+    let collected = COLLECTED.take().unwrap_or_default();
+    drop(restore);
     for (variable, grad) in collected {
         let sum = match grads.remove(&variable) {
             Some(other) => (other + grad)?,

@@ -99,10 +99,15 @@ thread_local! {
 
 /// Runs `f` with every operation in it on this thread alone.
 pub(crate) fn serially<T>(f: impl FnOnce() -> T) -> T {
-    let before = SERIAL.replace(true);
-    let result = f();
-    SERIAL.set(before);
-    result
+    /// Puts it back, also if `f` panics: the thread is used again.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            SERIAL.set(self.0);
+        }
+    }
+    let _restore = Restore(SERIAL.replace(true));
+    f()
 }
 
 /// On how many threads an operation that is begun here may run.

@@ -76,19 +76,11 @@ impl TransformerLayer {
     /// When shapes do not fit or a tensor is not contiguous `f32` on the CPU.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (_, tokens, width) = x.dims3()?;
-        let parts = [
-            &self.layer_norm1,
-            &self.q_proj,
-            &self.k_proj,
-            &self.v_proj,
-            &self.out_proj,
-            &self.layer_norm2,
-            &self.fc1,
-            &self.fc2,
-        ];
         let hidden = self.fc1.weight.dim(0)?;
-        self.check(width, hidden, &parts)?;
-        let tensors = parts.map(|part| [part.weight.clone(), part.bias.clone()]);
+        self.check(width, hidden)?;
+        let tensors = self
+            .parts()
+            .map(|(_, part)| [part.weight.clone(), part.bias.clone()]);
         let parameters = Parameters::new(tensors.concat());
         let op = Layer {
             attention: Attention {
@@ -111,25 +103,32 @@ impl TransformerLayer {
         }
     }
 
-    fn check(&self, width: usize, hidden: usize, parts: &[&Affine; 8]) -> Result<()> {
+    /// In the order of [`Parameters`].
+    fn parts(&self) -> [(&'static str, &Affine); 8] {
+        [
+            ("layer_norm1", &self.layer_norm1),
+            ("q_proj", &self.q_proj),
+            ("k_proj", &self.k_proj),
+            ("v_proj", &self.v_proj),
+            ("out_proj", &self.out_proj),
+            ("layer_norm2", &self.layer_norm2),
+            ("fc1", &self.fc1),
+            ("fc2", &self.fc2),
+        ]
+    }
+
+    fn check(&self, width: usize, hidden: usize) -> Result<()> {
         if self.n_heads == 0 || !width.is_multiple_of(self.n_heads) {
             bail!(
                 "transformer layer: width {width} is no multiple of {} heads",
                 self.n_heads
             )
         }
-        let names = [
-            "layer_norm1",
-            "q_proj",
-            "k_proj",
-            "v_proj",
-            "out_proj",
-            "layer_norm2",
-            "fc1",
-            "fc2",
-        ];
-        for (name, part) in names.iter().zip(parts) {
-            let (weight, bias): (&[usize], usize) = match *name {
+        if width == 0 || hidden == 0 {
+            bail!("transformer layer: width {width} and {hidden} hidden values, neither may be 0")
+        }
+        for (name, part) in self.parts() {
+            let (weight, bias): (&[usize], usize) = match name {
                 "layer_norm1" | "layer_norm2" => (&[width], width),
                 "fc1" => (&[hidden, width], hidden),
                 "fc2" => (&[width, hidden], width),
@@ -279,36 +278,31 @@ impl Layer {
         let n_images = rows / self.attention.tokens.max(1);
         let mut out = vec![0.0; x.len()];
         let block = self.block_rows(n_images).max(1);
-        let one_thread = block < rows;
+        let run = |work: &mut dyn FnMut()| match block < rows {
+            true => serially(work),
+            false => work(),
+        };
         let blocks = out.par_chunks_mut(block * d).zip(x.par_chunks(block * d));
         if self.keep {
             let mut kept = Kept::zeros(rows, d, hidden);
             let slices = kept.blocks(block, d, hidden);
             blocks.zip(slices).for_each(|((out, x), mut kept)| {
-                let mut work = || {
+                run(&mut || {
                     self.forward_block(&weights, x, out, &mut kept);
                     let mut activated = kept.before.to_vec();
                     self.finish_block(&weights, &mut activated, out);
-                };
-                match one_thread {
-                    true => serially(work),
-                    false => work(),
-                }
+                });
             });
             // A custom operation runs forward once, so the lock is empty here.
             let _ = self.kept.set(kept);
         } else {
             blocks.for_each(|(out, x)| {
-                let mut work = || {
+                run(&mut || {
                     let mut kept = Kept::zeros(x.len() / d, d, hidden);
                     let mut slices = kept.blocks(x.len() / d, d, hidden);
                     self.forward_block(&weights, x, out, &mut slices[0]);
                     self.finish_block(&weights, &mut kept.before, out);
-                };
-                match one_thread {
-                    true => serially(work),
-                    false => work(),
-                }
+                });
             });
         }
         Ok(out)

@@ -4,26 +4,14 @@
 //! Shapes lie above the size from which every pass is cut, with rows that three do not divide.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod seeded;
+
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use paint_nn::{
     Activation, AdamW, AdamWState, add, attention, cross_entropy, embed_with_class_token,
     layer_norm, linear, linear_activation,
 };
-
-/// Seeded values in [-1, 1), from SplitMix64.
-fn values(shape: &[usize], seed: u64) -> Tensor {
-    let n: usize = shape.iter().product();
-    let value = |i: u64| {
-        let mut z = (seed + 1)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .wrapping_mul(i + 1);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    let values: Vec<f32> = (0..n as u64).map(value).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
+use seeded::values;
 
 fn on_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build();

@@ -2,27 +2,15 @@
 //! checks: values and the gradient of every tensor, by candle's backward pass and by ours.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod seeded;
+
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 use paint_nn::{
     Activation, Affine, TransformerLayer, add, attention, backward, layer_norm, linear,
     linear_activation,
 };
-
-/// Seeded values in [-1, 1), from SplitMix64.
-fn values(shape: &[usize], seed: u64) -> Tensor {
-    let n: usize = shape.iter().product();
-    let value = |i: u64| {
-        let mut z = (seed + 1)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .wrapping_mul(i + 1);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    let values: Vec<f32> = (0..n as u64).map(value).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
+use seeded::values;
 
 const NAMES: [&str; 8] = [
     "layer_norm1",
@@ -263,6 +251,18 @@ fn what_is_frozen_has_no_gradient_and_the_rest_has() {
         assert!(grads.get(&bias).is_some());
         assert!(grads.get(&parameters[12]).is_none());
     }
+}
+
+#[test]
+fn nothing_comes_of_nothing_and_a_width_of_nothing_is_refused() {
+    let case = &cases()[1];
+    let layer = case.layer(&case.parameters());
+    for dims in [(0, 7, 12), (3, 0, 12)] {
+        let x = Tensor::zeros(dims, candle_core::DType::F32, &Device::Cpu).unwrap();
+        assert_eq!(layer.forward(&x).unwrap().dims3().unwrap(), dims);
+    }
+    let x = Tensor::zeros((1, 1, 0), candle_core::DType::F32, &Device::Cpu).unwrap();
+    assert!(layer.forward(&x).is_err());
 }
 
 #[test]

@@ -85,14 +85,12 @@ pub(crate) fn save(path: &Path, key: &str, step: u64, optimizer: &Optimizer) -> 
             arrays.insert(format!("{kind}/{name}"), array);
         }
     }
-    let header = header(&arrays, format!("{key} {step}")).map_err(|error| Error::DamagedState {
-        path: path.to_owned(),
-        problem: error.to_string(),
-    })?;
     let failed = |source| Error::Io {
         path: path.to_owned(),
         source,
     };
+    let header = header(&arrays, format!("{key} {step}"))
+        .map_err(|error| failed(std::io::Error::other(error)))?;
     let parent = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())

@@ -46,6 +46,14 @@ pub(crate) struct TaskPasses {
     pub(crate) n_broken: usize,
 }
 
+impl AlphaPasses {
+    /// Races that are counted by `of`, per cent of all.
+    pub(crate) fn share(&self, of: fn(&TaskPasses) -> usize) -> f64 {
+        let n: usize = self.tasks.iter().map(|task| task.race_alphas.len()).sum();
+        100.0 * self.tasks.iter().map(of).sum::<usize>() as f64 / n.max(1) as f64
+    }
+}
+
 /// What of `run.toml` matters here.
 #[derive(Deserialize)]
 struct Plan {

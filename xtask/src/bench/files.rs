@@ -25,21 +25,28 @@ pub(super) fn cases(hub: Option<&Path>, run: Option<&Path>) -> Result<Vec<Case>>
         cases.push(interpolate(name, checksums));
     }
     if let Some(run) = run {
-        let run = run.to_owned();
-        cases.push(Case {
-            name: "alpha_passes",
-            model: "nine tasks".to_owned(),
-            batch: None,
-            unit: "times fewer",
-            request: None,
-            prepare: Box::new(move |_| {
-                Ok(Box::new(move || {
-                    Ok(alpha_passes(&run, Shape::Nested)?.ratio)
-                }))
-            }),
-        });
+        let found = alpha_passes(run, Shape::Nested)?;
+        let fewer = "times fewer";
+        cases.extend([
+            alpha("alpha_passes", fewer, found.ratio),
+            alpha("alpha_passes_of_run", fewer, found.ratio_of_run),
+            alpha("alpha_same_choice", "%", found.share(|task| task.n_same)),
+            alpha("alpha_equal_choice", "%", found.share(|task| task.n_equal)),
+        ]);
     }
     Ok(cases)
+}
+
+/// Counts, which no repetition changes.
+fn alpha(name: &'static str, unit: &'static str, value: f64) -> Case {
+    Case {
+        name,
+        model: "of the run".to_owned(),
+        batch: None,
+        unit,
+        request: None,
+        prepare: Box::new(move |_| Ok(Box::new(move || Ok(value)))),
+    }
 }
 
 fn preprocess(name: &'static str, hub: &Path, workers: usize) -> Case {
