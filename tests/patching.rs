@@ -14,7 +14,7 @@ use paint_eval::{Predictions, SeenBy, predict};
 use paint_mix::{
     Candidate, Options, Rule, ValidationAccuracy, choose, interpolate, interpolate_values,
 };
-use paint_tune::{Augment, FineTuneConfig, FineTuneInput, fine_tune};
+use paint_tune::{Augment, FineTuneConfig, FineTuneInput, TrainingSet, fine_tune};
 use paint_world::Sizes;
 
 const SIZES: Sizes = Sizes {
@@ -143,9 +143,11 @@ fn a_patched_checkpoint_is_chosen_on_validation_and_is_what_was_measured() {
 
     let input = FineTuneInput {
         config: &model.config,
-        zero_shot: &model.tensors,
-        head: &heads[0],
-        images: &patching.train,
+        theta: &model.tensors,
+        tasks: &[TrainingSet {
+            head: &heads[0],
+            images: &patching.train,
+        }],
         preprocessor: &model.preprocessor,
     };
     let config = FineTuneConfig {

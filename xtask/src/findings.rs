@@ -9,27 +9,29 @@ use paint_report::{
     SkippedImages, Split, Verdict,
 };
 
-use crate::patching::{Patched, Prepared};
-use crate::question::Plan;
-use crate::run_dir::RunDir;
+use crate::options::Settings;
+use crate::patching::Patched;
+use crate::prepared::Prepared;
+use crate::question::Run;
 use crate::search::{Search, Searched};
+use crate::subject::Subject;
 
 /// Writes every measured fact of one patching task.
 pub(crate) fn record(
-    run: &mut RunDir,
-    plan: &Plan,
+    run: &mut Run<'_>,
+    subject: &Subject,
     task: &str,
-    supported: &[Prepared],
     patched: &Patched,
 ) -> Result<()> {
+    let supported = &subject.supported;
     let names: Vec<(&str, Role)> = std::iter::once((task, Role::Patching))
         .chain(supported.iter().map(|s| (s.name.as_str(), Role::Supported)))
         .collect();
     let fact = |kind| {
-        Record::new(plan.question, kind)
-            .model(&plan.model)
+        Record::new(&run.plan.question, kind)
+            .model(&subject.identity.name)
             .task(task)
-            .seed(plan.seed)
+            .seed(run.plan.seed)
     };
     let mut facts = Vec::new();
     let mut accuracies = |split, alpha: f64, all: &[Option<Proportion>]| -> Result<()> {
@@ -53,7 +55,7 @@ pub(crate) fn record(
         predictions.iter().map(|p| Some(p.accuracy())).collect()
     };
     accuracies(Split::Test, 0.0, &all(&patched.zero_shot))?;
-    accuracies(Split::Test, 1.0, &[Some(patched.fine_tuned.accuracy())])?;
+    accuracies(Split::Test, 1.0, &[Some(patched.at_one.accuracy())])?;
     accuracies(Split::Test, searched.choice.alpha, &all(&patched.chosen))?;
     for (i, (name, role)) in names.iter().enumerate() {
         let value = change(task_change(patched, i)?)?;
@@ -70,11 +72,11 @@ pub(crate) fn record(
         .note(&searched.choice.reason);
     let passes = fact(Kind::Quantity)
         .measure("image_passes")
-        .method(plan.search.name())
+        .method(run.asked.settings.search.name())
         .value(searched.n_passes as f64)
         .note(&passes(searched));
     facts.extend([choice, passes]);
-    facts.iter().try_for_each(|fact| run.record(fact))
+    facts.iter().try_for_each(|fact| run.dir.record(fact))
 }
 
 /// What the search took, in a clause.
@@ -96,7 +98,7 @@ fn passes(searched: &Searched) -> String {
 }
 
 /// What the report says of a race.
-fn race_note(results: &[(Prepared, Patched)], config: &RaceConfig) -> String {
+fn race_note(results: &[(&Prepared, Patched)], config: &RaceConfig) -> String {
     let how = match config.shape {
         Shape::Any => "every answer was measured",
         Shape::Nested => {
@@ -120,9 +122,9 @@ fn race_note(results: &[(Prepared, Patched)], config: &RaceConfig) -> String {
 
 /// The report's numbers.
 pub(crate) fn findings(
-    results: &[(Prepared, Patched)],
+    results: &[(&Prepared, Patched)],
     supported: &[Prepared],
-    plan: &Plan,
+    settings: &Settings,
     skipped: Vec<SkippedImages>,
 ) -> Result<Rq1Findings> {
     let rows: Vec<Rq1Row> = results
@@ -139,7 +141,7 @@ pub(crate) fn findings(
             task.table(SplitName::Validation)?.len() as u64,
         ))
     };
-    let tasks = results.iter().map(|(task, _)| task).chain(supported);
+    let tasks = results.iter().map(|(task, _)| *task).chain(supported);
     Ok(Rq1Findings {
         rows,
         mean: mean_row(results, supported)?,
@@ -150,26 +152,26 @@ pub(crate) fn findings(
         validation_curves,
         test_curves: Vec::new(),
         choice: AlphaChoice {
-            rule: match plan.rule {
+            rule: match settings.rule {
                 Rule::BestMean => "highest mean of patching and supported accuracy".to_owned(),
                 Rule::BestPatch { max_drop } => format!(
                     "highest patching accuracy among those that cost at most {} point(s) on the \
                      supported tasks, on average{}",
                     100.0 * max_drop,
-                    match plan.search {
+                    match settings.search {
                         Search::Grid { margin } if margin > 0.0 =>
                             format!(", {margin} standard error(s) of the drop included"),
                         _ => String::new(),
                     }
                 ),
             },
-            grid: plan
+            grid: settings
                 .grid
                 .iter()
                 .map(|&alpha| Alpha::new(alpha))
                 .collect::<Result<_, _>>()?,
             validation: tasks.map(n).collect::<Result<_>>()?,
-            search: match &plan.search {
+            search: match &settings.search {
                 Search::Grid { .. } => None,
                 Search::Race(config) => Some(race_note(results, config)),
             },
@@ -181,7 +183,7 @@ pub(crate) fn findings(
 /// The verdict on question 1, computed from the numbers alone.
 pub(crate) fn verdict(
     findings: &Rq1Findings,
-    results: &[(Prepared, Patched)],
+    results: &[(&Prepared, Patched)],
     n_supported: usize,
 ) -> Result<Verdict> {
     let (_, any) = results.first().context("there is no patching task")?;
@@ -208,7 +210,7 @@ fn row(task: &Prepared, supported: &[Prepared], patched: &Patched) -> Result<Rq1
     Ok(Rq1Row {
         task: task.name.clone(),
         zero_shot: estimate(patched.zero_shot[0].accuracy())?,
-        fine_tuned: estimate(patched.fine_tuned.accuracy())?,
+        fine_tuned: estimate(patched.at_one.accuracy())?,
         alpha: Some(Alpha::new(alpha)?),
         patched: estimate(patched.chosen[0].accuracy())?,
         gain: difference(0)?,
@@ -218,7 +220,7 @@ fn row(task: &Prepared, supported: &[Prepared], patched: &Patched) -> Result<Rq1
 }
 
 /// The mean over the patching tasks, each with the same weight.
-fn mean_row(results: &[(Prepared, Patched)], supported: &[Prepared]) -> Result<Rq1Row> {
+fn mean_row(results: &[(&Prepared, Patched)], supported: &[Prepared]) -> Result<Rq1Row> {
     let accuracy = |of: fn(&Patched) -> &Predictions| {
         let accuracies: Vec<Proportion> = results.iter().map(|(_, p)| of(p).accuracy()).collect();
         estimate(mean_proportion(&accuracies)?)
@@ -235,7 +237,7 @@ fn mean_row(results: &[(Prepared, Patched)], supported: &[Prepared]) -> Result<R
     Ok(Rq1Row {
         task: "mean".to_owned(),
         zero_shot: accuracy(|p| &p.zero_shot[0])?,
-        fine_tuned: accuracy(|p| &p.fine_tuned)?,
+        fine_tuned: accuracy(|p| &p.at_one)?,
         alpha: None,
         patched: accuracy(|p| &p.chosen[0])?,
         gain: change(mean_difference(&gains)?)?,
@@ -264,7 +266,7 @@ fn curve(task: &Prepared, patched: &Patched) -> Result<Curve> {
 }
 
 /// The mean change of all patched models on the same images of one supported task.
-fn shared_change(results: &[(Prepared, Patched)], i: usize) -> Result<Difference> {
+fn shared_change(results: &[(&Prepared, Patched)], i: usize) -> Result<Difference> {
     let pairs: Vec<(&Predictions, &Predictions)> = results
         .iter()
         .map(|(_, p)| (&p.zero_shot[i], &p.chosen[i]))
@@ -272,17 +274,21 @@ fn shared_change(results: &[(Prepared, Patched)], i: usize) -> Result<Difference
     Ok(Paired::shared(&pairs)?.difference())
 }
 
-fn supported_change_mean(results: &[(Prepared, Patched)], n_supported: usize) -> Result<Estimate> {
+fn supported_change_mean(results: &[(&Prepared, Patched)], n_supported: usize) -> Result<Estimate> {
     let tasks: Vec<Difference> = (1..=n_supported)
         .map(|i| shared_change(results, i))
         .collect::<Result<_>>()?;
     change(mean_difference(&tasks)?)
 }
 
-/// Notes the images of a task that did not decode.
-pub(crate) fn note_skipped(task: &Prepared, all: &mut Vec<SkippedImages>) {
-    for (split, table) in &task.tables {
-        if !table.skipped().is_empty() {
+/// The images that did not decode.
+pub(crate) fn skipped(subject: &Subject) -> Vec<SkippedImages> {
+    let mut all = Vec::new();
+    for task in subject.supported.iter().chain(&subject.patching) {
+        for (split, table) in &task.tables {
+            if table.skipped().is_empty() {
+                continue;
+            }
             all.push(SkippedImages {
                 task: task.name.clone(),
                 split: report_split(*split),
@@ -297,6 +303,7 @@ pub(crate) fn note_skipped(task: &Prepared, all: &mut Vec<SkippedImages>) {
             });
         }
     }
+    all
 }
 
 fn report_split(split: SplitName) -> Split {
@@ -307,11 +314,11 @@ fn report_split(split: SplitName) -> Split {
     }
 }
 
-fn estimate(p: Proportion) -> Result<Estimate> {
+pub(crate) fn estimate(p: Proportion) -> Result<Estimate> {
     Ok(Estimate::new(p.value, p.low, p.high, p.n)?)
 }
 
-fn change(d: Difference) -> Result<Estimate> {
+pub(crate) fn change(d: Difference) -> Result<Estimate> {
     Ok(Estimate::new(d.value, d.low, d.high, d.n)?)
 }
 

@@ -3,18 +3,20 @@
 //! It joins the crates and computes nothing of its own.
 
 mod bench;
-mod between;
 mod convert;
 mod embeddings;
 mod findings;
 mod groups;
 mod hierarchy;
+mod line;
 mod logits;
 mod machine;
 mod mirror;
 mod model;
 mod models;
+mod options;
 mod patching;
+mod prepared;
 mod preset;
 mod pretrain;
 mod progress;
@@ -22,7 +24,9 @@ mod question;
 mod rq1;
 mod run_dir;
 mod search;
+mod subject;
 mod tasks;
+mod theta;
 mod verify;
 mod workspace;
 

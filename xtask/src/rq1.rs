@@ -2,28 +2,25 @@
 //! supported ones? And `cargo xtask patch`, the same for a model and tasks of one's own.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use paint_data::Suite;
+use paint_report::{Alpha, Estimate, Rq1Findings, rq1_sections, rq1_table};
 
+use crate::findings::{findings, record, skipped, verdict};
+use crate::options::{Asked, Common, RuleName, SuiteArgs, grid};
+use crate::patching::{Patched, patch};
+use crate::prepared::Prepared;
 use crate::progress::Console;
-use crate::question::{Common, Question};
-use crate::tasks::find_suite;
+use crate::question::{Answer, Run};
+use crate::subject::{Subject, Tasks};
 
 /// Does interpolating improve the patching tasks without hurting the supported ones?
 #[derive(clap::Args)]
 pub(crate) struct Rq1Args {
-    /// A suite of data-manifests/suites, or a .toml file
-    #[arg(long, default_value = "embedded")]
-    suite: String,
-    /// Three patching tasks and fewer alphas: a look, not a result
-    #[arg(long)]
-    quick: bool,
-    /// Only these patching tasks, comma-separated
-    #[arg(long, value_delimiter = ',')]
-    tasks: Vec<String>,
     #[command(flatten)]
-    common: Common,
+    suite: SuiteArgs,
 }
 
 /// Patch your own model on your own task, keeping what it can do
@@ -40,47 +37,8 @@ pub(crate) struct PatchArgs {
 }
 
 pub(crate) fn rq1(args: &Rq1Args, console: &Console) -> Result<()> {
-    let suite = find_suite(&args.suite)?;
-    let mut patching = suite.patching.clone();
-    if let Some(unknown) = args.tasks.iter().find(|task| !patching.contains(task)) {
-        bail!(
-            "--tasks {unknown}: the suite patches on {}",
-            patching.join(", ")
-        );
-    }
-    if !args.tasks.is_empty() {
-        patching.retain(|task| args.tasks.contains(task));
-    }
-    if args.quick {
-        // Three kinds of task: strokes, colours, a whole scene.
-        let quick = ["digits", "flags", "land-use"].map(str::to_owned);
-        match patching.iter().any(|task| quick.contains(task)) {
-            true => patching.retain(|task| quick.contains(task)),
-            false => patching.truncate(3),
-        }
-    }
-    let model = args.common.model.clone().or(suite.model.clone());
-    let model = model.with_context(|| {
-        format!(
-            "suite {} comes with no model; give one with --model DIR",
-            suite.name
-        )
-    })?;
-    if patching.len() < suite.patching.len() {
-        console.say(format!(
-            "{} of the suite's {} patching tasks: a look, not the suite's result",
-            patching.len(),
-            suite.patching.len()
-        ));
-    }
-    let run = Question {
-        suite: &suite,
-        patching,
-        model,
-        grid: grid(if args.quick { 5 } else { 10 }),
-        name: if args.quick { "rq1-quick" } else { "rq1" },
-    };
-    run.answer(&args.common, console)
+    let asked = Asked::of_suite("rq1", &args.suite, RuleName::BestPatch, console)?;
+    ask(&asked, asked.model()?, console)
 }
 
 pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
@@ -92,22 +50,102 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
         model: None,
         fine_tune: None,
     };
-    let model = args
-        .common
-        .model
-        .clone()
-        .context("give the model with --model DIR")?;
-    let run = Question {
+    let model = &args.common.model;
+    let model = model.as_ref().context("give the model with --model DIR")?;
+    let asked = Asked {
+        name: "patch".to_owned(),
         patching: suite.patching.clone(),
-        suite: &suite,
-        model,
-        grid: grid(20),
-        name: "patch",
+        settings: args
+            .common
+            .settings(&suite, grid(20), RuleName::BestPatch)?,
+        suite,
+        common: &args.common,
     };
-    run.answer(&args.common, console)
+    ask(&asked, model, console)
 }
 
-/// 0, 1/n, …, 1.
-fn grid(n: u32) -> Vec<f64> {
-    (0..=n).map(|i| f64::from(i) / f64::from(n)).collect()
+fn ask(asked: &Asked<'_>, model: &str, console: &Console) -> Result<()> {
+    let started = Instant::now();
+    let tasks = Tasks::find(asked, console)?;
+    let subject = Subject::open(model, &tasks, console)?;
+    let options = toml::Table::new();
+    let mut run = Run::open(asked, options, &tasks, &[&subject], started, console)?;
+    let results = patch_all(&subject, &mut run)?;
+    let findings = findings(
+        &results,
+        &subject.supported,
+        &asked.settings,
+        skipped(&subject),
+    )?;
+    let verdict = verdict(&findings, &results, subject.supported.len())?;
+    run.publish(Answer {
+        title: format!("Patching {model} on {}", asked.patching.join(", ")),
+        question: "Does interpolating between the zero-shot and the fine-tuned weights improve \
+                   the patching tasks without hurting the supported ones?",
+        sections: rq1_sections(&findings)?,
+        table: rq1_table(&findings.rows, &findings.mean)?.to_text(),
+        lines: json_lines(&run, &subject, &findings),
+        verdict,
+    })
+}
+
+/// Patches on each task by itself.
+pub(crate) fn patch_all<'a>(
+    subject: &'a Subject,
+    run: &mut Run<'_>,
+) -> Result<Vec<(&'a Prepared, Patched)>> {
+    let mut results = Vec::new();
+    for task in &subject.patching {
+        let started = Instant::now();
+        let patched = patch(subject, task, &run.asked.settings, &run.dir, run.console)?;
+        record(run, subject, &task.name, &patched)?;
+        run.console.say(format!(
+            "{}: {} ({:.0} s)",
+            task.name,
+            patched.searched.choice.reason,
+            started.elapsed().as_secs_f64()
+        ));
+        results.push((task, patched));
+    }
+    Ok(results)
+}
+
+fn json_lines(run: &Run<'_>, subject: &Subject, findings: &Rq1Findings) -> Vec<serde_json::Value> {
+    let asked = run.asked;
+    let mut lines = vec![serde_json::json!({
+        "kind": "run",
+        "question": asked.name,
+        "suite": asked.suite.name,
+        "model": subject.identity.name,
+        "n_tasks": asked.patching.len(),
+        "n_tasks_of_suite": asked.suite.patching.len(),
+        "limit": asked.common.limit,
+        "seed": asked.common.seed,
+    })];
+    let estimate = |e: &Estimate| {
+        serde_json::json!({
+            "value": 100.0 * e.value(),
+            "low": 100.0 * e.low(),
+            "high": 100.0 * e.high(),
+            "n": e.n(),
+        })
+    };
+    lines.extend(findings.rows.iter().map(|row| {
+        let supported: BTreeMap<_, _> = row
+            .supported_change
+            .iter()
+            .map(|(name, e)| (name, estimate(e)))
+            .collect();
+        serde_json::json!({
+            "kind": "task",
+            "task": row.task,
+            "alpha": row.alpha.map(Alpha::get),
+            "zero_shot": estimate(&row.zero_shot),
+            "fine_tuned": estimate(&row.fine_tuned),
+            "patched": estimate(&row.patched),
+            "gain": estimate(&row.gain),
+            "supported_change": supported,
+        })
+    }));
+    lines
 }

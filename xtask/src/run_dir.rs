@@ -10,6 +10,8 @@ use paint_eval::Predictions;
 use paint_report::{Record, RecordLog};
 use serde::Serialize;
 
+use crate::workspace;
+
 /// An opened run directory.
 pub(crate) struct RunDir {
     pub(crate) path: PathBuf,
@@ -56,38 +58,65 @@ impl RunDir {
         Ok(())
     }
 
-    /// Predictions kept under `name`, or made by `make` and kept.
+    /// Predictions kept under `name`, or made by `make` and kept. Those with a `key`, which says
+    /// all that decides them, may have been made by another run.
     pub(crate) fn predictions(
         &self,
         name: &str,
+        key: Option<&str>,
         make: impl FnOnce() -> Result<Predictions>,
     ) -> Result<Predictions> {
         let path = self.path.join("predictions").join(format!("{name}.json"));
-        match fs::read(&path) {
-            Ok(bytes) => {
-                return serde_json::from_slice(&bytes)
-                    .with_context(|| format!("{}: remove it to measure again", path.display()));
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
+        if let Some(found) = read_predictions(&path)? {
+            return Ok(found);
         }
-        let predictions = make()?;
-        write_atomically(&path, &serde_json::to_vec(&predictions)?)?;
+        let shared = key.map(|key| {
+            let folder = workspace::runs().join("answers").join(&key[..2]);
+            folder.join(format!("{key}.json"))
+        });
+        let known = match &shared {
+            Some(shared) => read_predictions(shared)?,
+            None => None,
+        };
+        let (predictions, new) = match known {
+            Some(found) => (found, false),
+            None => (make()?, true),
+        };
+        let bytes = serde_json::to_vec(&predictions)?;
+        if let Some(shared) = shared.filter(|_| new) {
+            // Several processes may measure the same.
+            let part = shared.with_extension(format!("{}.part", std::process::id()));
+            write_through(&part, &shared, &bytes)?;
+        }
+        write_atomically(&path, &bytes)?;
         Ok(predictions)
+    }
+}
+
+fn read_predictions(path: &Path) -> Result<Option<Predictions>> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .with_context(|| format!("{}: remove it to measure again", path.display())),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
     }
 }
 
 /// Writes a file as a whole or not at all, with its directory.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     // One name for all attempts: what a killed process leaves, the next one overwrites.
-    let part = path.with_extension("part");
+    write_through(&path.with_extension("part"), path, bytes)
+}
+
+fn write_through(part: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
-        let mut file = fs::File::create(&part)?;
+        let mut file = fs::File::create(part)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&part, path)?;
+        fs::rename(part, path)?;
         // Makes the rename itself durable; Windows cannot open a directory to do so.
         match cfg!(unix) {
             true => fs::File::open(directory)?.sync_all(),
@@ -96,7 +125,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     write().with_context(|| {
         // The first error is the one to tell.
-        let _ = fs::remove_file(&part);
+        let _ = fs::remove_file(part);
         format!("cannot write {}", path.display())
     })
 }

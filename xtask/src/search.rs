@@ -1,6 +1,7 @@
 //! The choice of alpha on validation: every value on every image, or a race.
 
 use anyhow::Result;
+use indicatif::ProgressBar;
 use paint_data::SplitName;
 use paint_eval::{Paired, Predictions, Proportion};
 use paint_mix::{
@@ -8,8 +9,8 @@ use paint_mix::{
 };
 use serde::Serialize;
 
-use crate::between::Between;
-use crate::patching::{Prepared, Settings};
+use crate::line::Line;
+use crate::prepared::Prepared;
 use crate::progress::Console;
 
 /// The names of the searches.
@@ -74,75 +75,127 @@ pub(crate) struct Searched {
     pub(crate) audit: Audit,
 }
 
-/// Searches among `settings.grid`.
-pub(crate) fn search(
-    between: &Between<'_>,
-    settings: &Settings<'_>,
-    console: &Console,
-) -> Result<Searched> {
-    let grid = settings.grid;
-    let n_images: Vec<usize> = between
-        .tasks
-        .iter()
-        .map(|on| Ok(on.table(SplitName::Validation)?.len()))
-        .collect::<Result<_>>()?;
-    let n_grid_passes = (grid.len() * n_images.iter().sum::<usize>()) as u64;
-    let name = &between.tasks[0].name;
-    let bar = console.bar(&format!("{name}: alpha on validation"), n_grid_passes);
-    let on_validation = |alpha: f64, on: &Prepared| {
-        let predictions = between.predictions(alpha, on, SplitName::Validation);
-        bar.inc(predictions.as_ref().map_or(0, Predictions::len) as u64);
-        predictions
-    };
-    let searched = match settings.search {
-        Search::Grid { margin } => {
-            let mut answers = Vec::new();
-            for &alpha in grid {
-                let on = |on: &&Prepared| on_validation(alpha, on);
-                answers.push((alpha, between.tasks.iter().map(on).collect::<Result<_>>()?));
-            }
-            let points = |(alpha, on): &(f64, Vec<Predictions>)| {
-                let accuracies = on.iter().map(|answers| Some(answers.accuracy()));
-                (*alpha, accuracies.collect())
-            };
-            Searched {
-                choice: choose(&candidates(&answers, margin)?, settings.rule)?,
-                points: answers.iter().map(points).collect(),
-                n_passes: n_grid_passes,
-                n_grid_passes,
-                audit: Audit::default(),
-            }
+/// What alpha is searched for.
+pub(crate) struct Wanted<'a> {
+    pub(crate) line: &'a Line<'a>,
+    /// The tasks that are to get better: their mean counts.
+    pub(crate) patching: Vec<&'a Prepared>,
+    pub(crate) grid: &'a [f64],
+    pub(crate) rule: Rule,
+    pub(crate) search: Search,
+}
+
+impl Wanted<'_> {
+    /// The patching tasks, then the supported ones.
+    fn tasks(&self) -> Vec<&Prepared> {
+        let supported = &self.line.subject.supported;
+        self.patching.iter().copied().chain(supported).collect()
+    }
+
+    fn answers(&self, alpha: f64, on: &Prepared, bar: &ProgressBar) -> Result<Predictions> {
+        let answers = self.line.answers(alpha, on, SplitName::Validation)?;
+        bar.inc(answers.len() as u64);
+        Ok(answers)
+    }
+
+    /// Searches on validation images.
+    pub(crate) fn search(&self, console: &Console) -> Result<Searched> {
+        let tasks = self.tasks();
+        let n_images = tasks
+            .iter()
+            .map(|on| Ok(on.table(SplitName::Validation)?.len()))
+            .collect::<Result<Vec<_>>>()?;
+        let n_grid_passes = (self.grid.len() * n_images.iter().sum::<usize>()) as u64;
+        let what = format!("{}: alpha on validation", self.line.name);
+        let bar = console.bar(&what, n_grid_passes);
+        let searched = match self.search {
+            Search::Grid { margin } => self.by_grid(margin, n_grid_passes, &bar)?,
+            Search::Race(config) => self.by_race(&config, &n_images, n_grid_passes, &bar)?,
+        };
+        bar.finish_and_clear();
+        Ok(searched)
+    }
+
+    fn by_grid(&self, margin: f64, n_grid_passes: u64, bar: &ProgressBar) -> Result<Searched> {
+        let (tasks, line) = (self.tasks(), self.line);
+        let mut answers = Vec::new();
+        for &alpha in self.grid {
+            let on = |on: &&Prepared| self.answers(alpha, on, bar);
+            answers.push((alpha, tasks.iter().map(on).collect::<Result<Vec<_>>>()?));
         }
-        Search::Race(config) => {
-            // All of them, for the warning about chance; every patching task shares them.
-            let zero_shot: Vec<Vec<bool>> = between
-                .tasks
-                .iter()
-                .map(|on| Ok(on_validation(0.0, on)?.correct()))
-                .collect::<Result<_>>()?;
-            let mut last = None;
-            let raced = race(grid, &n_images, &config, |request| -> Result<Vec<bool>> {
+        let supported = &line.subject.supported;
+        let zero_shot = |on| {
+            let split = SplitName::Validation;
+            line.subject.zero_shot_answers(on, split, line.run)
+        };
+        let before = supported
+            .iter()
+            .map(zero_shot)
+            .collect::<Result<Vec<_>>>()?;
+        let n_patching = self.patching.len();
+        let candidate = |(alpha, on): &(f64, Vec<Predictions>)| -> Result<Candidate> {
+            let (patching, supported) = on.split_at(n_patching);
+            let accuracy =
+                |answers: &Predictions| ValidationAccuracy::new(answers.accuracy().value);
+            let sum: f64 = patching.iter().map(|on| on.accuracy().value).sum();
+            Ok(Candidate {
+                alpha: *alpha,
+                patch: ValidationAccuracy::new(sum / n_patching as f64)?,
+                supported: supported.iter().map(accuracy).collect::<Result<_, _>>()?,
+                drop_margin: margin * drop_error(&before, supported)?,
+            })
+        };
+        let candidates = answers.iter().map(candidate).collect::<Result<Vec<_>>>()?;
+        let points = |(alpha, on): &(f64, Vec<Predictions>)| {
+            let accuracies = on.iter().map(|answers| Some(answers.accuracy()));
+            (*alpha, accuracies.collect())
+        };
+        Ok(Searched {
+            choice: choose(&candidates, self.rule)?,
+            points: answers.iter().map(points).collect(),
+            n_passes: n_grid_passes,
+            n_grid_passes,
+            audit: Audit::default(),
+        })
+    }
+
+    fn by_race(
+        &self,
+        config: &RaceConfig,
+        n_images: &[usize],
+        n_grid_passes: u64,
+        bar: &ProgressBar,
+    ) -> Result<Searched> {
+        let tasks = self.tasks();
+        // All of them, for the warning about chance; every patching task shares them.
+        let zero_shot = |on: &&Prepared| Ok(self.answers(0.0, on, bar)?.correct());
+        let zero_shot = tasks.iter().map(zero_shot).collect::<Result<Vec<_>>>()?;
+        let mut last = None;
+        let raced = race(
+            self.grid,
+            n_images,
+            config,
+            |request| -> Result<Vec<bool>> {
                 let (images, task) = (request.images, request.task);
                 if request.candidate == 0 {
                     return Ok(images.iter().map(|&image| zero_shot[task][image]).collect());
                 }
-                let (alpha, on) = (grid[request.candidate], between.tasks[task]);
+                let alpha = self.grid[request.candidate];
                 let answers =
-                    between.some_predictions(alpha, on, request.first, images, &mut last)?;
+                    self.line
+                        .some_answers(alpha, tasks[task], request.first, images, &mut last)?;
                 bar.inc(images.len() as u64);
                 Ok(answers.correct())
-            })?;
-            Searched {
-                points: points_of(grid, &raced)?,
-                n_passes: raced.n_passes(),
-                n_grid_passes,
-                audit: raced.audit,
-                choice: raced.choice,
-            }
-        }
-    };
-    bar.finish_and_clear();
-    Ok(searched)
+            },
+        )?;
+        Ok(Searched {
+            points: points_of(self.grid, &raced)?,
+            n_passes: raced.n_passes(),
+            n_grid_passes,
+            audit: raced.audit,
+            choice: raced.choice,
+        })
+    }
 }
 
 /// Accuracies on the images whose answers are known.
@@ -155,22 +208,6 @@ fn points_of(grid: &[f64], raced: &Raced) -> Result<Vec<(f64, Vec<Option<Proport
         Ok((alpha, accuracies.collect::<Result<_>>()?))
     };
     grid.iter().zip(&raced.measured).map(point).collect()
-}
-
-/// `answers`: per alpha, those to the patching task, then to the supported ones.
-fn candidates(answers: &[(f64, Vec<Predictions>)], margin: f64) -> Result<Vec<Candidate>> {
-    let zero_shot = answers.iter().find(|(alpha, _)| *alpha == 0.0);
-    let before = zero_shot.map_or(&[][..], |(_, on)| &on[1..]);
-    let accuracy = |answers: &Predictions| ValidationAccuracy::new(answers.accuracy().value);
-    let candidate = |(alpha, on): &(f64, Vec<Predictions>)| -> Result<Candidate> {
-        Ok(Candidate {
-            alpha: *alpha,
-            patch: accuracy(&on[0])?,
-            supported: on[1..].iter().map(accuracy).collect::<Result<_, _>>()?,
-            drop_margin: margin * drop_error(before, &on[1..])?,
-        })
-    };
-    answers.iter().map(candidate).collect()
 }
 
 /// Standard error of the mean drop over tasks, whose images are independent.

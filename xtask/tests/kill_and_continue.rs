@@ -5,7 +5,7 @@ mod tiny;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -96,37 +96,42 @@ fn pretraining_killed_at_any_moment_ends_with_the_same_bytes() {
 #[test]
 fn question_1_killed_at_any_moment_ends_with_the_same_answer() {
     let directory = tempfile::tempdir().unwrap();
-    let question = Question::write(directory.path(), &directory.path().join("runs"));
-    let answer = |out: &Path| {
+    // Each with a folder of runs of its own, or the second would find all that the first trained.
+    let at = |name: &str| directory.path().join(name);
+    let question = Question::write(directory.path(), &at("runs of alone"));
+    let elsewhere = question.elsewhere(&at("runs of killed"));
+    let (alone, killed) = ((question, at("alone")), (elsewhere, at("killed")));
+    let answer = |(question, out): &(Question, PathBuf)| {
         let output = question.ask(out).output().unwrap();
         let message = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{message}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let alone = directory.path().join("alone");
     let expected = answer(&alone);
     assert!(expected.contains("\"verdict\""), "{expected}");
 
-    let killed = directory.path().join("killed");
     // A process dies as soon as it has come so far; the next one goes on from there.
     let moments = [
         "run.toml",
-        "checkpoints/digits/state.safetensors",
+        "the state of 1",
         "checkpoints/digits/fine_tuned",
         "predictions/digits/0.500",
         "checkpoints/digits/patched",
-        "checkpoints/signs/state.safetensors",
+        "the state of 2",
         "checkpoints/signs/fine_tuned",
         "predictions/signs/1.000",
         "checkpoints/signs/patched",
     ];
     let mut n_killed = 0;
     for moment in moments {
-        let there = || killed.join(moment).exists();
+        let there = || match moment.strip_prefix("the state of ") {
+            Some(n) => n_states(&killed.0.runs) >= n.parse().unwrap(),
+            None => killed.1.join(moment).exists(),
+        };
         if there() {
             continue;
         }
-        let mut child = question.ask(&killed);
+        let mut child = killed.0.ask(&killed.1);
         let child = child.stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = child.spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -140,7 +145,7 @@ fn question_1_killed_at_any_moment_ends_with_the_same_answer() {
     }
     assert!(n_killed >= 3, "{n_killed} processes were killed");
     assert_eq!(answer(&killed), expected);
-    assert_same_run(&killed, &alone);
+    assert_same_run(&killed.1, &alone.1);
 
     // Asked again it answers from what it has: nothing is trained, measured or written again.
     let written = |out: &Path| -> Vec<_> {
@@ -148,9 +153,15 @@ fn question_1_killed_at_any_moment_ends_with_the_same_answer() {
         let names = names.filter(|name| name != Path::new("report.html"));
         names.map(|name| modified(&out.join(name))).collect()
     };
-    let before = written(&killed);
+    let before = written(&killed.1);
     assert_eq!(answer(&killed), expected);
-    assert_eq!(written(&killed), before);
+    assert_eq!(written(&killed.1), before);
+
+    // Asked in another directory, it measures and trains nothing either.
+    let again = (killed.0, at("again"));
+    assert_eq!(answer(&again), expected);
+    assert_same_run(&again.1, &alone.1);
+    assert_eq!(n_states(&again.0.runs), 2);
 }
 
 #[test]
@@ -207,6 +218,19 @@ fn a_race_killed_at_any_moment_ends_with_the_same_answer() {
         !grid.status.success() && message.contains("another run"),
         "{message}"
     );
+}
+
+/// How many fine-tunings have been begun.
+fn n_states(runs: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(runs.join("weights")) else {
+        return 0;
+    };
+    let begun = |folder: &Path| {
+        let parts = ["state.safetensors", "fine_tuned"];
+        parts.iter().any(|part| folder.join(part).exists())
+    };
+    let entries = entries.map(|entry| entry.unwrap().path());
+    entries.filter(|folder| begun(folder)).count()
 }
 
 fn names(directory: &Path) -> BTreeSet<OsString> {

@@ -69,6 +69,27 @@ impl ZeroShotHead {
         )?)
     }
 
+    /// The head of some classes: `classes[i]` is its class `i`.
+    ///
+    /// # Errors
+    /// If there are none, or one is not the head's.
+    pub fn of_classes(&self, classes: &[u32]) -> Result<Self> {
+        let n_classes = self.n_classes();
+        if let Some(class) = classes.iter().find(|class| **class as usize >= n_classes) {
+            return Err(Error::Classes(format!(
+                "class {class} of a head of {n_classes}"
+            )));
+        }
+        if classes.is_empty() {
+            return Err(Error::Classes("a head of no classes".to_owned()));
+        }
+        let rows = Tensor::new(classes, self.weights.device())?;
+        Ok(Self {
+            weights: self.weights.index_select(&rows, 0)?,
+            n_truncated: self.n_truncated,
+        })
+    }
+
     /// [n_classes, d], `exp(logit_scale)` included.
     #[must_use]
     pub fn weights(&self) -> &Tensor {

@@ -211,6 +211,19 @@ fn the_closest_classes_are_found_whatever_the_logit_scale() {
 }
 
 #[test]
+fn a_head_of_some_classes_has_their_vectors() {
+    let all = head(&["cat", "dog", "red"], &["{}"]).unwrap();
+    let some = all.of_classes(&[2, 0]).unwrap();
+    let vectors = rows(all.weights());
+    assert_eq!(
+        rows(some.weights()),
+        [vectors[2].clone(), vectors[0].clone()]
+    );
+    assert_says(all.of_classes(&[3]), &["class 3 of a head of 3"]);
+    assert_says(all.of_classes(&[]), &["no classes"]);
+}
+
+#[test]
 fn heads_that_make_no_sense_are_refused() {
     assert_says(head(&[], &["a {}"]), &["0 class names"]);
     assert_says(head(&["cat"], &[]), &["0 templates"]);

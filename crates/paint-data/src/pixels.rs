@@ -16,10 +16,11 @@
 //! threads, since one core's SHA-256 is slower than a disk. They are not hashed again when they
 //! are read.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -83,9 +84,11 @@ pub struct Skipped {
 /// grow with the dataset.
 #[derive(Debug)]
 pub struct PixelTable {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     index: Index,
+    /// Where each image stands in the file, counted in images, ascending.
+    places: Vec<usize>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -181,6 +184,42 @@ impl PixelTable {
         &self.index.transform_key
     }
 
+    /// The images of some classes, over the same file: class `classes[i]` is called `i`.
+    ///
+    /// # Errors
+    /// If `classes` names none or one twice, or none of the images is of them.
+    pub fn of_classes(&self, classes: &[u32]) -> Result<Self> {
+        let mut new_labels = BTreeMap::new();
+        for (new, &class) in (0..).zip(classes) {
+            if new_labels.insert(class, new).is_some() {
+                return Err(Error::Argument(format!("class {class} is named twice")));
+            }
+        }
+        let kept = self.index.labels.iter().enumerate();
+        let kept: Vec<(usize, u32)> = kept
+            .filter_map(|(i, label)| Some((i, *new_labels.get(label)?)))
+            .collect();
+        if kept.is_empty() {
+            return Err(Error::Argument(format!(
+                "no image of {} is of the classes {classes:?}",
+                self.path.display()
+            )));
+        }
+        let names: Vec<String> = classes.iter().map(ToString::to_string).collect();
+        Ok(Self {
+            file: Arc::clone(&self.file),
+            path: self.path.clone(),
+            places: kept.iter().map(|&(i, _)| self.places[i]).collect(),
+            index: Index {
+                content_key: format!("{} classes {}", self.index.content_key, names.join(" ")),
+                rows: kept.iter().map(|&(i, _)| self.index.rows[i]).collect(),
+                labels: kept.iter().map(|&(_, label)| label).collect(),
+                skipped: Vec::new(),
+                ..self.index.clone()
+            },
+        })
+    }
+
     /// Reads images by position, in any order, into `out` of
     /// `rows.len() ·` [`image_bytes`](Self::image_bytes).
     ///
@@ -199,9 +238,10 @@ impl PixelTable {
                 self.len()
             )));
         }
+        let places: Vec<usize> = rows.iter().map(|&row| self.places[row]).collect();
         let mut rest = out;
         // Neighbours, as in evaluation, are read at once.
-        for run in rows.chunk_by(|a, b| a + 1 == *b) {
+        for run in places.chunk_by(|a, b| a + 1 == *b) {
             let (here, after) = rest.split_at_mut(run.len() * size);
             let start = (MAGIC.len() + run[0] * size) as u64;
             read_at(&self.file, here, start).map_err(Error::io("read", &self.path))?;
@@ -217,8 +257,9 @@ impl PixelTable {
         }
         match open_index(path) {
             Ok((file, index)) if index.is_of(dataset, transform) => Some(Self {
-                file,
+                file: Arc::new(file),
                 path: path.to_owned(),
+                places: (0..index.rows.len()).collect(),
                 index,
             }),
             Ok(_) => {

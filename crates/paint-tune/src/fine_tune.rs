@@ -1,7 +1,7 @@
-//! Fine-tuning the image side against a frozen zero-shot head.
+//! Fine-tuning the image side against frozen zero-shot heads, of one task or of several.
 //!
 //! Source: Ilharco et al. 2022, section 2 and appendix A: cross-entropy, AdamW with decay
-//! 0.1, gradient norm clipped at 1, cosine schedule with linear warm-up.
+//! 0.1, gradient norm clipped at 1, cosine schedule with linear warm-up; section 5: joint patching.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use paint_data::PixelTable;
 use paint_nn::Lanes;
 use serde::{Deserialize, Serialize};
 
-use crate::batches::{Order, check_size, read_varied};
+use crate::batches::{Drawn, Order, check_size, read_varied};
 use crate::optimizer::Optimizer;
 use crate::range::{at_least_one, check_all, positive, share};
 use crate::state::{RunKey, restore, save};
@@ -94,22 +94,30 @@ impl FineTuneConfig {
     }
 }
 
+/// A task to learn.
+#[derive(Clone, Copy)]
+pub struct TrainingSet<'a> {
+    /// The task's head, built by the zero-shot model's text tower.
+    pub head: &'a ZeroShotHead,
+    /// Training images with their labels.
+    pub images: &'a PixelTable,
+}
+
 /// What is fine-tuned on what.
 #[derive(Clone, Copy)]
 pub struct FineTuneInput<'a> {
     /// Architecture of the model.
     pub config: &'a ClipConfig,
-    /// The zero-shot weights, f32, not changed.
-    pub zero_shot: &'a Tensors,
-    /// The task's head, built from the zero-shot model.
-    pub head: &'a ZeroShotHead,
-    /// Training images with their labels.
-    pub images: &'a PixelTable,
+    /// The weights to start from, f32, not changed: the zero-shot model's, or patched ones.
+    pub theta: &'a Tensors,
+    /// One task, or several to learn jointly: each has the same share of every batch, however
+    /// many images it has, and each image is judged by its own task's head.
+    pub tasks: &'a [TrainingSet<'a>],
     /// Mean and deviation of the pixels.
     pub preprocessor: &'a Preprocessor,
 }
 
-/// Fine-tunes the image side; the rest of the returned weights is the zero-shot model's.
+/// Fine-tunes the image side; the rest of the returned weights is that of `input.theta`.
 ///
 /// The state is kept in `state`, a file; a call with the same input continues there. It is
 /// left in place at the end, so that a finished run is not repeated.
@@ -128,29 +136,28 @@ pub fn fine_tune(
     let names = image_tensor_names(input.config);
     let learning = names
         .iter()
-        .filter_map(|name| input.zero_shot.get_key_value(name));
+        .filter_map(|name| input.theta.get_key_value(name));
     let mut optimizer = Optimizer::new(learning, config.weight_decay, config.clip_norm)?;
-    let key = run_key(&input, config)?;
+    let key = fine_tune_key(&input, config)?;
     let done = restore(state, &key, &mut optimizer)?;
 
-    let mut tensors = input.zero_shot.clone();
+    let mut tensors = input.theta.clone();
     for (name, parameter) in &optimizer.parameters {
         tensors.insert(name.clone(), parameter.theta.as_tensor().clone());
     }
     let clip = Clip::from_tensors(input.config, &tensors)?;
     let schedule = config.schedule();
     let lanes = Lanes::new().map_err(Error::Threads)?;
-    let mut order = Order::new(input.images.len(), 1, config.seed);
+    let tables: Vec<&PixelTable> = input.tasks.iter().map(|task| task.images).collect();
+    let mut order = Order::balanced(&tables, config.seed);
     for step in done + 1..=config.steps {
-        let rows = order.batch(step, config.batch);
-        let pixels = read_varied(input.images, &rows, &config.augment, config.seed, step)?;
-        let parts = rows
+        let drawn = order.batch(step, config.batch);
+        let pixels = read_varied(&tables, &drawn, &config.augment, config.seed, step)?;
+        let parts = drawn
             .chunks(config.micro_batch)
-            .zip(pixels.chunks(config.micro_batch * input.images.image_bytes()));
-        let parts = lanes.map(parts.collect(), |(rows, pixels)| -> Result<_> {
-            // The mean over the batch, whatever the size of the last part.
-            let share = rows.len() as f64 / config.batch as f64;
-            let loss = (loss(&clip, &input, config, rows, pixels)? * share)?;
+            .zip(pixels.chunks(config.micro_batch * tables[0].image_bytes()));
+        let parts = lanes.map(parts.collect(), |(drawn, pixels)| -> Result<_> {
+            let loss = loss(&clip, &input, config, drawn, pixels)?;
             Ok((
                 f64::from(loss.to_scalar::<f32>()?),
                 paint_nn::backward(&loss)?,
@@ -187,53 +194,82 @@ pub fn fine_tune(
     Ok(tensors)
 }
 
+/// What a part of a batch adds to the mean loss of the batch.
 fn loss(
     clip: &Clip,
     input: &FineTuneInput<'_>,
     config: &FineTuneConfig,
-    rows: &[usize],
+    drawn: &[Drawn],
     pixels: &[u8],
 ) -> Result<Tensor> {
     let pixels = input
         .preprocessor
-        .normalize(pixels, rows.len(), clip.device())?;
-    let logits = input.head.logits(&clip.encode_image(&pixels)?)?;
-    let labels: Vec<u32> = rows.iter().map(|&row| input.images.labels()[row]).collect();
-    Ok(paint_nn::cross_entropy(
-        &logits,
-        &labels,
-        config.label_smoothing,
-    )?)
+        .normalize(pixels, drawn.len(), clip.device())?;
+    let features = clip.encode_image(&pixels)?;
+    let (mut first, mut sum) = (0, None);
+    for of_task in drawn.chunk_by(|a, b| a.table == b.table) {
+        let task = &input.tasks[of_task[0].table];
+        let logits = task
+            .head
+            .logits(&features.narrow(0, first, of_task.len())?)?;
+        let labels: Vec<u32> = of_task
+            .iter()
+            .map(|drawn| task.images.labels()[drawn.row])
+            .collect();
+        let loss = paint_nn::cross_entropy(&logits, &labels, config.label_smoothing)?;
+        // The mean over the batch, whatever the sizes of the parts.
+        let loss = (loss * (of_task.len() as f64 / config.batch as f64))?;
+        sum = Some(match sum {
+            None => loss,
+            Some(sum) => (sum + loss)?,
+        });
+        first += of_task.len();
+    }
+    sum.ok_or_else(|| Error::Mismatch("a batch without images".to_owned()))
 }
 
 fn check_input(input: &FineTuneInput<'_>) -> Result<()> {
-    check_size(input.images, input.config)?;
-    if input.images.is_empty() {
-        return Err(Error::Mismatch("there are no training images".to_owned()));
+    if input.tasks.is_empty() {
+        return Err(Error::Mismatch("there is no task to learn".to_owned()));
     }
-    let n_classes = input.head.n_classes();
-    match input.images.labels().iter().max() {
-        Some(&largest) if largest as usize >= n_classes => Err(Error::Mismatch(format!(
-            "the training images have label {largest}, the head has {n_classes} classes"
-        ))),
-        _ => Ok(()),
+    for task in input.tasks {
+        check_size(task.images, input.config)?;
+        if task.images.is_empty() {
+            return Err(Error::Mismatch("there are no training images".to_owned()));
+        }
+        let n_classes = task.head.n_classes();
+        if let Some(&largest) = task.images.labels().iter().max()
+            && largest as usize >= n_classes
+        {
+            return Err(Error::Mismatch(format!(
+                "the training images have label {largest}, the head has {n_classes} classes"
+            )));
+        }
     }
+    Ok(())
 }
 
-fn run_key(input: &FineTuneInput<'_>, config: &FineTuneConfig) -> Result<String> {
+/// A hash of everything that decides what [`fine_tune`] returns: equal keys, equal weights.
+///
+/// # Errors
+/// If a tensor is not f32.
+pub fn fine_tune_key(input: &FineTuneInput<'_>, config: &FineTuneConfig) -> Result<String> {
     // How often the state is saved changes no result.
     let config = FineTuneConfig {
         save_every: 1,
         ..config.clone()
     };
-    let mut key = RunKey::new("fine-tune 2")
+    let mut key = RunKey::new("fine-tune 3")
         .text(&format!("{config:?}"))
         .text(&format!("{:?}", input.config))
-        .text(input.images.content_key())
-        .text(input.images.transform_key())
-        .text(&format!("{:?}", input.preprocessor))
-        .tensor("head", input.head.weights())?;
-    for (name, tensor) in input.zero_shot {
+        .text(&format!("{:?}", input.preprocessor));
+    for task in input.tasks {
+        key = key
+            .text(task.images.content_key())
+            .text(task.images.transform_key())
+            .tensor("head", task.head.weights())?;
+    }
+    for (name, tensor) in input.theta {
         key = key.tensor(name, tensor)?;
     }
     Ok(key.finish())

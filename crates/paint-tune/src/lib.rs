@@ -36,7 +36,7 @@ mod tiny;
 
 pub use augment::Augment;
 pub use error::{Error, Result};
-pub use fine_tune::{FineTuneConfig, FineTuneInput, fine_tune};
+pub use fine_tune::{FineTuneConfig, FineTuneInput, TrainingSet, fine_tune, fine_tune_key};
 pub use pretrain::{Corpus, PretrainConfig, PretrainInput, pretrain};
 pub use schedule::Schedule;
 

@@ -11,7 +11,7 @@ use paint_nn::Lanes;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::batches::{Order, check_size, read_varied};
+use crate::batches::{Drawn, Permutations, check_size, read_varied};
 use crate::contrastive::{Batch, Towers};
 use crate::optimizer::Optimizer;
 use crate::range::{at_least_one, check_all, positive, share};
@@ -185,7 +185,7 @@ pub fn pretrain(
         lanes: Lanes::new().map_err(Error::Threads)?,
     };
     let n_pairs = input.corpora.iter().map(|corpus| corpus.images.len()).sum();
-    let mut order = Order::new(n_pairs, config.album, config.seed);
+    let mut order = Permutations::new(n_pairs, config.album, config.seed);
     for step in done + 1..=config.steps {
         let rows = order.batch(step, config.batch);
         let batch = read_batch(input, &rows, config, step)?;
@@ -249,10 +249,11 @@ fn read_batch<'a>(
             .filter(|row| here.contains(row))
             .map(|row| row - start)
             .collect();
+        let drawn: Vec<Drawn> = rows.iter().map(|&row| Drawn { table: 0, row }).collect();
         let seed = config.seed.wrapping_add(i as u64);
         batch.pixels.extend(read_varied(
-            corpus.images,
-            &rows,
+            &[corpus.images],
+            &drawn,
             corpus.augment.as_ref().unwrap_or(&config.augment),
             seed,
             step,

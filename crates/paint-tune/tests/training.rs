@@ -17,7 +17,7 @@ use paint_data::{
 };
 use paint_tune::{
     Augment, Corpus, Error, FineTuneConfig, FineTuneInput, PretrainConfig, PretrainInput,
-    fine_tune, pretrain,
+    TrainingSet, fine_tune, pretrain,
 };
 use tiny::SIDE;
 
@@ -108,22 +108,41 @@ fn world() -> World {
 
 impl World {
     fn head(&self) -> ZeroShotHead {
+        self.head_of("a {} image")
+    }
+
+    fn head_of(&self, template: &str) -> ZeroShotHead {
         let clip = Clip::from_tensors(&self.config, &self.tensors).unwrap();
         let names = COLOURS.map(|(name, _)| name.to_owned());
-        ZeroShotHead::build(&clip, &self.tokenizer, &names, &["a {} image".to_owned()]).unwrap()
+        ZeroShotHead::build(&clip, &self.tokenizer, &names, &[template.to_owned()]).unwrap()
     }
 
     fn fine_tune(
         &self,
         config: &FineTuneConfig,
         state: &Path,
+        each: impl FnMut(u64, f64),
+    ) -> Result<Tensors, Error> {
+        self.fine_tune_on(&[&self.head()], config, state, each)
+    }
+
+    /// Learns the same images under several heads.
+    fn fine_tune_on(
+        &self,
+        heads: &[&ZeroShotHead],
+        config: &FineTuneConfig,
+        state: &Path,
         mut each: impl FnMut(u64, f64),
     ) -> Result<Tensors, Error> {
+        let images = &self.images;
+        let tasks: Vec<TrainingSet<'_>> = heads
+            .iter()
+            .map(|head| TrainingSet { head, images })
+            .collect();
         let input = FineTuneInput {
             config: &self.config,
-            zero_shot: &self.tensors,
-            head: &self.head(),
-            images: &self.images,
+            theta: &self.tensors,
+            tasks: &tasks,
             preprocessor: &self.preprocessor,
         };
         fine_tune(input, config, state, &mut |p| each(p.step, p.loss))
@@ -264,6 +283,37 @@ fn parts_of_a_batch_add_up_to_the_batch() {
         let largest = difference.max(0).unwrap().to_scalar::<f32>().unwrap();
         assert!(largest < 2e-4, "{name}: {largest}");
     }
+}
+
+#[test]
+fn jointly_every_image_is_judged_by_its_own_tasks_head() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = world();
+    let heads = [world.head(), world.head_of("{}")];
+    let of = |heads: &[&ZeroShotHead], batch, name: &str| {
+        let config = FineTuneConfig {
+            steps: 1,
+            batch,
+            // One part then holds images of both tasks.
+            micro_batch: 3,
+            augment: Augment {
+                min_area: 1.0,
+                mirror: false,
+            },
+            ..short()
+        };
+        let mut first = 0.0;
+        let state = directory.path().join(name);
+        world
+            .fine_tune_on(heads, &config, &state, |_, loss| first = loss)
+            .unwrap();
+        first
+    };
+    let alone = [of(&[&heads[0]], 4, "one"), of(&[&heads[1]], 4, "other")];
+    assert!((alone[0] - alone[1]).abs() > 1e-3, "{alone:?}");
+    let jointly = of(&[&heads[0], &heads[1]], 8, "both");
+    let mean = (alone[0] + alone[1]) / 2.0;
+    assert!((jointly - mean).abs() < 1e-5, "{jointly} {alone:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use paint_data::{
     write_parquet,
 };
 use paint_eval::SeenBy;
-use paint_tune::{FineTuneConfig, FineTuneInput, fine_tune};
+use paint_tune::{FineTuneConfig, FineTuneInput, TrainingSet, fine_tune};
 
 /// What a training step needs, on noise.
 pub(crate) struct Training {
@@ -56,9 +56,11 @@ impl Training {
     fn train(&self, batch: usize, steps: u64, progress: &mut dyn FnMut()) -> Result<()> {
         let input = FineTuneInput {
             config: &self.config,
-            zero_shot: &self.tensors,
-            head: &self.head,
-            images: &self.images,
+            theta: &self.tensors,
+            tasks: &[TrainingSet {
+                head: &self.head,
+                images: &self.images,
+            }],
             preprocessor: &self.preprocessor,
         };
         let settings = FineTuneConfig {

@@ -41,16 +41,18 @@ impl Question {
         };
         std::fs::write(&question.suite, SUITE).unwrap();
         write_model(&directory.join("texts"), &question.model);
-        let world = runs.join(format!("world-{}", paint_world::VERSION));
-        let sizes = Sizes {
-            train: 24,
-            validation: 20,
-            test: 20,
-        };
-        for task in ["shapes", "digits", "signs"] {
-            paint_world::write_task(task, &world, sizes, &|_| {}).unwrap();
-        }
+        draw_world(runs);
         question
+    }
+
+    /// The same question with its data, caches and trained weights in another place.
+    pub(crate) fn elsewhere(&self, runs: &Path) -> Self {
+        draw_world(runs);
+        Self {
+            suite: self.suite.clone(),
+            model: self.model.clone(),
+            runs: runs.to_owned(),
+        }
     }
 
     /// `xtask rq1` with its run in `out`.
@@ -61,6 +63,18 @@ impl Question {
         command.arg("--out").arg(out);
         command.env("PAINT_RUNS", &self.runs);
         command
+    }
+}
+
+fn draw_world(runs: &Path) {
+    let world = runs.join(format!("world-{}", paint_world::VERSION));
+    let sizes = Sizes {
+        train: 24,
+        validation: 20,
+        test: 20,
+    };
+    for task in ["shapes", "digits", "signs"] {
+        paint_world::write_task(task, &world, sizes, &|_| {}).unwrap();
     }
 }
 

@@ -105,6 +105,32 @@ fn a_subset_holds_the_images_of_its_own_rows() {
 }
 
 #[test]
+fn a_table_of_some_classes_reads_their_images_under_new_labels() {
+    let (dir, dataset) = toy(2300);
+    let table = build(&dataset, &Corner, dir.path());
+    let some = table.of_classes(&[2, 0]).unwrap();
+    let of_both: Vec<usize> = (0..2300)
+        .filter(|&i| [2, 0].contains(&dataset.labels()[i]))
+        .collect();
+    assert_eq!(some.len(), of_both.len());
+    assert!(some.len() < table.len());
+    let mut out = vec![0; some.len() * 6];
+    some.read(&(0..some.len()).collect::<Vec<_>>(), &mut out)
+        .unwrap();
+    for ((image, label), &i) in out.chunks(6).zip(some.labels()).zip(&of_both) {
+        assert_eq!(image, expected(i));
+        assert_eq!([2, 0][*label as usize], dataset.labels()[i]);
+    }
+    assert_ne!(some.content_key(), table.content_key());
+    let other = table.of_classes(&[0, 2]).unwrap();
+    assert_ne!(some.content_key(), other.content_key());
+    let one = some.of_classes(&[1]).unwrap();
+    assert_eq!(one.rows(), table.of_classes(&[0]).unwrap().rows());
+    check_error(table.of_classes(&[9]), &["no image", "[9]"]);
+    check_error(table.of_classes(&[1, 1]), &["class 1 is named twice"]);
+}
+
+#[test]
 fn a_second_run_decodes_nothing_and_other_content_is_another_table() {
     let (dir, dataset) = toy(20);
     let cache = dir.path().join("cache");

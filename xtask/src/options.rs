@@ -1,0 +1,217 @@
+//! What every question can be asked with.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow, bail};
+use paint_data::Suite;
+use paint_mix::Rule;
+use paint_tune::FineTuneConfig;
+
+use crate::progress::Console;
+use crate::search::{Search, SearchName};
+use crate::tasks::find_suite;
+
+/// Options of everything that patches.
+#[derive(clap::Args)]
+pub(crate) struct Common {
+    /// A checkpoint directory in Hugging Face layout, an embedded model, or a Hub id,
+    /// ORG/NAME or ORG/NAME@REVISION
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// Look for datasets and models in this directory in Hub layout
+    #[arg(long)]
+    pub(crate) hub: Option<PathBuf>,
+    /// Directory of the run [default: runs/QUESTION-SUITE-…]
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Seed of order, augmentation and splits
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// One JSON object per line on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How alpha is chosen on validation [default: best-patch; rq3: best-mean, as its claim is
+    /// about the mean]
+    #[arg(long, value_enum)]
+    rule: Option<RuleName>,
+    /// For best-patch: the largest mean drop on the supported tasks, in points
+    #[arg(long, default_value_t = 1.0)]
+    max_drop: f64,
+    /// For best-patch on the grid: standard errors of the drop that count as lost too, because the
+    /// best of many alphas has lost more than its validation images show
+    #[arg(long, default_value_t = 1.0)]
+    margin: f64,
+    /// How many images the choice looks at
+    #[arg(long, value_enum, default_value_t = SearchName::Grid)]
+    search: SearchName,
+    /// For a race: accuracies that differ by less are equally good, in points
+    #[arg(long, default_value_t = 0.5)]
+    epsilon: f64,
+    /// Fine-tuning steps [default: the suite's, else 2000]
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Images a fine-tuning step [default: the suite's, else 128]
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Peak learning rate of fine-tuning [default: the suite's, else 1e-5]
+    #[arg(long)]
+    learning_rate: Option<f64>,
+    /// At most so many images of every split
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+}
+
+/// Options of the questions that are asked of a suite.
+#[derive(clap::Args)]
+pub(crate) struct SuiteArgs {
+    /// A suite of data-manifests/suites, or a .toml file
+    #[arg(long, default_value = "embedded")]
+    suite: String,
+    /// Three patching tasks and less of everything: a look, not a result
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Only these patching tasks, comma-separated
+    #[arg(long, value_delimiter = ',')]
+    tasks: Vec<String>,
+    /// Print every step and what it takes, and stop: nothing is downloaded or trained
+    #[arg(long)]
+    pub(crate) plan: bool,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum RuleName {
+    /// Highest patching accuracy that costs at most --max-drop points
+    BestPatch,
+    /// Highest mean of patching and supported accuracy, as in the paper
+    BestMean,
+}
+
+/// What is asked, of what.
+pub(crate) struct Asked<'a> {
+    /// Name of the run: `rq1`, `rq1-quick`.
+    pub(crate) name: String,
+    pub(crate) suite: Suite,
+    /// Those of the suite's patching tasks that are asked for.
+    pub(crate) patching: Vec<String>,
+    pub(crate) settings: Settings,
+    pub(crate) common: &'a Common,
+}
+
+/// How it is patched.
+pub(crate) struct Settings {
+    pub(crate) fine_tune: FineTuneConfig,
+    /// The alphas to choose from.
+    pub(crate) grid: Vec<f64>,
+    pub(crate) rule: Rule,
+    pub(crate) search: Search,
+}
+
+impl<'a> Asked<'a> {
+    /// A question to a suite; `rule` is the one it is asked with unless another is given.
+    pub(crate) fn of_suite(
+        question: &str,
+        args: &'a SuiteArgs,
+        rule: RuleName,
+        console: &Console,
+    ) -> Result<Self> {
+        let suite = find_suite(&args.suite)?;
+        let mut patching = suite.patching.clone();
+        if let Some(unknown) = args.tasks.iter().find(|task| !patching.contains(task)) {
+            bail!(
+                "--tasks {unknown}: the suite patches on {}",
+                patching.join(", ")
+            );
+        }
+        if !args.tasks.is_empty() {
+            patching.retain(|task| args.tasks.contains(task));
+        }
+        if args.quick {
+            // Three kinds of task: strokes, colours, a whole scene.
+            let quick = ["digits", "flags", "land-use"].map(str::to_owned);
+            match patching.iter().any(|task| quick.contains(task)) {
+                true => patching.retain(|task| quick.contains(task)),
+                false => patching.truncate(3),
+            }
+        }
+        if patching.len() < suite.patching.len() {
+            console.say(format!(
+                "{} of the suite's {} patching tasks: a look, not the suite's result",
+                patching.len(),
+                suite.patching.len()
+            ));
+        }
+        let grid = grid(if args.quick { 5 } else { 10 });
+        Ok(Self {
+            name: format!("{question}{}", if args.quick { "-quick" } else { "" }),
+            settings: args.common.settings(&suite, grid, rule)?,
+            patching,
+            suite,
+            common: &args.common,
+        })
+    }
+
+    /// The model that is asked.
+    pub(crate) fn model(&self) -> Result<&str> {
+        let model = self.common.model.as_ref().or(self.suite.model.as_ref());
+        let model = model.with_context(|| {
+            format!(
+                "suite {} comes with no model; give one with --model DIR",
+                self.suite.name
+            )
+        })?;
+        Ok(model)
+    }
+}
+
+impl Common {
+    /// Hyperparameters and rule, checked.
+    pub(crate) fn settings(
+        &self,
+        suite: &Suite,
+        grid: Vec<f64>,
+        rule: RuleName,
+    ) -> Result<Settings> {
+        let mut fine_tune: FineTuneConfig = match &suite.fine_tune {
+            Some(table) => table.clone().try_into().map_err(|e: toml::de::Error| {
+                anyhow!("suite {}: [fine_tune]: {}", suite.name, e.message())
+            })?,
+            None => FineTuneConfig::default(),
+        };
+        fine_tune.seed = self.seed;
+        fine_tune.steps = self.steps.unwrap_or(fine_tune.steps);
+        fine_tune.batch = self.batch.unwrap_or(fine_tune.batch);
+        fine_tune.learning_rate = self.learning_rate.unwrap_or(fine_tune.learning_rate);
+        fine_tune.check()?;
+        let number = |option: &str, value: f64, largest: f64, unit: &str| match (0.0..=largest)
+            .contains(&value)
+        {
+            true => Ok(()),
+            false => Err(anyhow!(
+                "--{option} {value}: a number of {unit} from 0 to {largest}"
+            )),
+        };
+        number("max-drop", self.max_drop, 100.0, "points")?;
+        number("margin", self.margin, 10.0, "standard errors")?;
+        number("epsilon", self.epsilon, 100.0, "points")?;
+        let rule = match self.rule.unwrap_or(rule) {
+            RuleName::BestMean => Rule::BestMean,
+            RuleName::BestPatch => Rule::BestPatch {
+                max_drop: self.max_drop / 100.0,
+            },
+        };
+        let epsilon = self.epsilon / 100.0;
+        Ok(Settings {
+            fine_tune,
+            grid,
+            rule,
+            search: Search::new(self.search, rule, self.margin, epsilon, self.seed),
+        })
+    }
+}
+
+/// 0, 1/n, …, 1.
+pub(crate) fn grid(n: u32) -> Vec<f64> {
+    (0..=n).map(|i| f64::from(i) / f64::from(n)).collect()
+}
