@@ -96,8 +96,39 @@ pub enum Error {
         /// This row's.
         actual: String,
     },
+    /// Two rows of a table bear one name.
+    #[error("{name} is named twice; give every model a name of its own")]
+    SameName {
+        /// The name.
+        name: String,
+    },
+    /// Model sizes are not in the order of their parameters.
+    #[error(
+        "{name} stands after {larger}, which has more parameters; put the smallest model first"
+    )]
+    SizeOrder {
+        /// The smaller model.
+        name: String,
+        /// The larger model before it.
+        larger: String,
+    },
+    /// Rows of one table disagree on the methods.
+    #[error("task {task}: methods are {actual}, expected {expected} as in the first row")]
+    Methods {
+        /// The task of the row.
+        task: String,
+        /// The first row's methods.
+        expected: String,
+        /// This row's.
+        actual: String,
+    },
+    /// An example image is not a PNG file.
+    #[error("an example image is not a PNG file; encode its pixels as PNG first")]
+    NotPng,
     /// A table or figure was asked for without any row.
-    #[error("no rows: measure at least one patching task before asking for a table")]
+    #[error(
+        "no rows: measure at least one patching task, size, method or study before asking for a table"
+    )]
     Empty,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::escape::escape;
 use crate::figure::Figure;
+use crate::gallery::Gallery;
 use crate::table::Table;
 use crate::verdict::printed;
 use crate::{Error, Outcome, Result, Verdict, number};
@@ -52,6 +53,8 @@ pub enum Block {
     Table(Table),
     /// A figure.
     Figure(Figure),
+    /// Example images.
+    Gallery(Gallery),
 }
 
 /// What somebody else needs to get the same numbers.
@@ -145,12 +148,11 @@ fn verdict(verdict: &Verdict) -> String {
         .map(|(name, measure)| {
             let shown = printed(name, measure);
             format!(
-                "<div><dt>{}</dt><dd><b>{}</b> {}</dd><dd class=\"ci\">{}, n = {}</dd></div>\n",
+                "<div><dt>{}</dt><dd><b>{}</b> {}</dd><dd class=\"ci\">{}</dd></div>\n",
                 escape(&shown.label),
                 shown.value,
                 shown.unit,
-                shown.interval,
-                number::count(measure.n)
+                shown.detail
             )
         })
         .collect();
@@ -175,6 +177,7 @@ fn block(block: &Block) -> String {
         Block::Paragraph(text) => format!("<p>{}</p>\n", escape(text)),
         Block::Table(table) => table.to_html(),
         Block::Figure(figure) => figure.to_html(),
+        Block::Gallery(gallery) => gallery.to_html(),
     }
 }
 

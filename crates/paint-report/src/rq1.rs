@@ -201,33 +201,20 @@ pub(crate) fn split_name(split: Split) -> &'static str {
 }
 
 fn cells(row: &Rq1Row) -> Vec<Cell> {
-    let accuracy = |e: &Estimate| Cell::Number {
-        value: number::percent(e.value()),
-        interval: Some(number::percent_interval(e)),
-    };
-    let alpha = row.alpha.map_or(String::new(), number::alpha);
     let mut cells = vec![
-        Cell::Text(row.task.clone()),
-        accuracy(&row.zero_shot),
-        accuracy(&row.fine_tuned),
-        Cell::Number {
-            value: alpha,
-            interval: None,
-        },
-        accuracy(&row.patched),
+        Cell::text(&row.task),
+        Cell::percent(&row.zero_shot),
+        Cell::percent(&row.fine_tuned),
+        Cell::number(row.alpha.map_or(String::new(), number::alpha)),
+        Cell::percent(&row.patched),
     ];
-    cells.extend(row.supported_change.iter().map(|(_, change)| Cell::Number {
-        value: number::points(change.value()),
-        interval: Some(number::points_interval(change)),
-    }));
+    let changes = row.supported_change.iter();
+    cells.extend(changes.map(|(_, change)| Cell::points(change)));
     cells
 }
 
 fn count_cell(n: u64) -> Cell {
-    Cell::Number {
-        value: number::count(n),
-        interval: None,
-    }
+    Cell::number(number::count(n))
 }
 
 fn check(rows: &[Rq1Row]) -> Result<()> {

@@ -1,9 +1,10 @@
 //! A table, for the terminal and for the page.
 
 use crate::escape::escape;
+use crate::{Estimate, Measure, number};
 
 /// One cell of a [`Table`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Cell {
     /// Words, set flush left.
@@ -16,10 +17,13 @@ pub enum Cell {
         /// As printed: `[38.2, 44.4]`.
         interval: Option<String>,
     },
+    /// A difference of accuracies, a fraction, shown in points and marked with
+    /// ▲ or ▼ where its interval leaves 0 out.
+    Change(Estimate),
 }
 
 /// A table for the terminal and for the page alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Table {
     /// What the table shows, in a sentence.
@@ -121,7 +125,7 @@ impl Table {
 
     fn html_heading(&self, column: usize) -> String {
         let cell = self.rows.first().and_then(|row| row.get(column));
-        let class = if matches!(cell, Some(Cell::Number { .. })) {
+        let class = if matches!(cell, Some(Cell::Number { .. } | Cell::Change(_))) {
             " class=\"number\""
         } else {
             ""
@@ -141,14 +145,12 @@ impl Table {
         let mut width = Width::default();
         let mut words = chars(&self.columns[column]);
         for cell in cells {
-            match cell {
-                Cell::Text(text) => words = words.max(chars(&one_line(text))),
-                Cell::Number { value, interval } => {
-                    width.value = width.value.max(chars(value));
-                    width.interval = width
-                        .interval
-                        .max(interval.as_ref().map_or(0, |i| chars(i) + 1));
-                }
+            if let Cell::Text(text) = cell {
+                words = words.max(chars(&one_line(text)));
+            } else if let Some((value, interval)) = cell.printed() {
+                width.value = width.value.max(chars(&value));
+                let interval = interval.map_or(0, |interval| chars(&interval) + 1);
+                width.interval = width.interval.max(interval);
             }
         }
         width.whole = words.max(width.value + width.interval);
@@ -157,18 +159,94 @@ impl Table {
 }
 
 impl Cell {
+    /// Words.
+    pub(crate) fn text(text: &str) -> Self {
+        Cell::Text(text.to_owned())
+    }
+
+    /// An accuracy in per cent with its interval.
+    pub(crate) fn percent(accuracy: &Estimate) -> Self {
+        Cell::Number {
+            value: number::percent(accuracy.value()),
+            interval: Some(number::percent_interval(accuracy)),
+        }
+    }
+
+    /// A difference in points with its interval.
+    pub(crate) fn points(difference: &Estimate) -> Self {
+        Cell::Number {
+            value: number::points(difference.value()),
+            interval: Some(number::points_interval(difference)),
+        }
+    }
+
+    /// A measure in its own unit, with its interval if it has one.
+    pub(crate) fn measure(measure: &Measure, decimals: usize) -> Self {
+        let print = |number| number::fixed(number, decimals);
+        Cell::Number {
+            value: print(measure.value),
+            interval: (!measure.is_exact())
+                .then(|| format!("[{}, {}]", print(measure.low), print(measure.high))),
+        }
+    }
+
+    /// A number as it is printed, or an empty cell.
+    pub(crate) fn number(printed: String) -> Self {
+        Cell::Number {
+            value: printed,
+            interval: None,
+        }
+    }
+
+    /// Value and interval as printed, if the cell holds a number.
+    fn printed(&self) -> Option<(String, Option<String>)> {
+        match self {
+            Cell::Text(_) => None,
+            Cell::Number { value, interval } => Some((value.clone(), interval.clone())),
+            Cell::Change(change) => Some((
+                format!("{}{}", sign(change), number::points(change.value())),
+                Some(number::points_interval(change)),
+            )),
+        }
+    }
+
     fn to_text(&self, width: Width) -> String {
-        let text = match self {
-            Cell::Text(text) => one_line(text),
-            Cell::Number { value, interval } => {
-                let indent = " ".repeat(width.value.saturating_sub(chars(value)));
-                let interval = interval
-                    .as_ref()
-                    .map_or(String::new(), |interval| format!(" {interval}"));
+        let text = match (self, self.printed()) {
+            (Cell::Text(text), _) => one_line(text),
+            (_, Some((value, interval))) => {
+                let indent = " ".repeat(width.value.saturating_sub(chars(&value)));
+                let interval = interval.map_or(String::new(), |interval| format!(" {interval}"));
                 format!("{indent}{value}{interval}")
             }
+            (_, None) => String::new(),
         };
         pad_right(&text, width.whole)
+    }
+}
+
+/// The mark of a difference whose interval leaves 0 out.
+fn sign(change: &Estimate) -> &'static str {
+    match (change.low() > 0.0, change.high() < 0.0) {
+        (true, _) => "▲ ",
+        (_, true) => "▼ ",
+        _ => "",
+    }
+}
+
+/// The class that tints a difference: its direction and, in four steps, its size; none where the
+/// interval holds 0.
+fn tint(change: &Estimate) -> String {
+    let points = change.value().abs() * 100.0;
+    let step = match points {
+        ..2.0 => 1,
+        2.0..10.0 => 2,
+        10.0..25.0 => 3,
+        _ => 4,
+    };
+    match sign(change) {
+        "" => String::new(),
+        "▲ " => format!(" up{step}"),
+        _ => format!(" down{step}"),
     }
 }
 
@@ -179,15 +257,22 @@ fn html_row(cells: &[Cell]) -> String {
         .map(|(column, cell)| match cell {
             Cell::Text(text) if column == 0 => format!("<th scope=\"row\">{}</th>", escape(text)),
             Cell::Text(text) => format!("<td>{}</td>", escape(text)),
-            Cell::Number { value, interval } => {
-                let interval = interval.as_ref().map_or(String::new(), |i| {
-                    format!(" <span class=\"ci\">{}</span>", escape(i))
-                });
-                format!("<td class=\"number\">{}{interval}</td>", escape(value))
-            }
+            Cell::Number { .. } => html_number(cell, ""),
+            Cell::Change(change) => html_number(cell, &tint(change)),
         })
         .collect();
     format!("<tr>{cells}</tr>\n")
+}
+
+fn html_number(cell: &Cell, tint: &str) -> String {
+    let (value, interval) = cell.printed().unwrap_or_default();
+    let interval = interval.map_or(String::new(), |interval| {
+        format!(" <span class=\"ci\">{}</span>", escape(&interval))
+    });
+    format!(
+        "<td class=\"number{tint}\">{}{interval}</td>",
+        escape(&value)
+    )
 }
 
 fn line(cells: impl Iterator<Item = String>) -> String {

@@ -36,13 +36,21 @@ const RIGHT: f64 = WIDTH - 16.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = HEIGHT - 50.0;
 
-struct Frame {
-    x: Axis,
-    y: Axis,
+/// Supported accuracy to the right, patching accuracy upwards, in per cent.
+pub(crate) struct Frame {
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
 }
 
 impl Frame {
-    fn place(&self, point: &CurvePoint) -> (f64, f64) {
+    pub(crate) fn around<'a>(points: impl Iterator<Item = &'a CurvePoint> + Clone) -> Self {
+        Self {
+            x: Axis::around(points.clone().map(|p| percent(&p.supported)), LEFT, RIGHT),
+            y: Axis::around(points.map(|p| percent(&p.patching)), BOTTOM, TOP),
+        }
+    }
+
+    pub(crate) fn place(&self, point: &CurvePoint) -> (f64, f64) {
         (
             self.x.place(percent(&point.supported)),
             self.y.place(percent(&point.patching)),
@@ -58,38 +66,92 @@ impl Frame {
 /// # Errors
 /// Refuses no curves at all and a curve without points.
 pub fn tradeoff_figure(curves: &[Curve], supported: &str, split: Split) -> Result<Figure> {
+    let split_name = split_name(split);
+    draw(
+        curves,
+        supported,
+        &Wording {
+            id: format!("tradeoff-{split_name}"),
+            patching: "the patching task",
+            title: format!(
+                "Accuracy on {supported} against accuracy on each patching task, {split_name} images"
+            ),
+            description: "One curve per patching task from the zero-shot model, alpha 0, to the fine-tuned model, alpha 1. \
+                          The numbers are in the table of results.",
+            has_average: true,
+            shape: "task",
+            caption: caption(supported, "each patching task", split),
+        },
+    )
+}
+
+/// The figure of RQ2: one curve per model size, each the mean over the patching tasks.
+///
+/// # Errors
+/// Refuses what [`tradeoff_figure`] refuses.
+pub(crate) fn sizes_figure(sizes: &[Curve], supported: &str, split: Split) -> Result<Figure> {
+    let split_name = split_name(split);
+    draw(
+        sizes,
+        supported,
+        &Wording {
+            id: format!("sizes-{split_name}"),
+            patching: "the patching tasks, mean",
+            title: format!(
+                "Accuracy on {supported} against mean accuracy on the patching tasks by model size, {split_name} images"
+            ),
+            description: "One curve per model size from the zero-shot model, alpha 0, to the fine-tuned model, alpha 1. \
+                          Gains and distances are in the table of results.",
+            has_average: false,
+            shape: "size",
+            caption: caption(supported, "the patching tasks, on average,", split),
+        },
+    )
+}
+
+/// What the two figures say differently.
+struct Wording {
+    id: String,
+    patching: &'static str,
+    title: String,
+    description: &'static str,
+    has_average: bool,
+    /// What a curve stands for.
+    shape: &'static str,
+    caption: String,
+}
+
+fn draw(curves: &[Curve], supported: &str, wording: &Wording) -> Result<Figure> {
     if curves.is_empty() || curves.iter().any(|curve| curve.points.is_empty()) {
         return Err(Error::Empty);
     }
     let curves: Vec<Curve> = curves.iter().map(in_order).collect();
-    let points = || curves.iter().flat_map(|curve| &curve.points);
-    let frame = Frame {
-        x: Axis::around(points().map(|p| percent(&p.supported)), LEFT, RIGHT),
-        y: Axis::around(points().map(|p| percent(&p.patching)), BOTTOM, TOP),
+    let frame = Frame::around(curves.iter().flat_map(|curve| &curve.points));
+    let average = match wording.has_average {
+        true => average(&curves),
+        false => Vec::new(),
     };
-    let average = average(&curves);
     let mut out = String::new();
-    draw_frame(&frame, supported, &mut out);
+    draw_frame(&frame, supported, wording.patching, &mut out);
     let numbered = || curves.iter().enumerate();
     numbered().for_each(|(series, curve)| draw_line(&frame, series, curve, &mut out));
     draw_average(&frame, &average, curves.len(), &mut out);
     numbered().for_each(|(series, curve)| draw_points(&frame, series, curve, &mut out));
     numbered().for_each(|(series, curve)| draw_chosen(&frame, series, curve, &mut out));
-    let id = format!("tradeoff-{}", split_name(split));
-    let title = format!(
-        "Accuracy on {supported} against accuracy on each patching task, {} images",
-        split_name(split)
-    );
-    let description = "One curve per patching task from the zero-shot model, alpha 0, to the fine-tuned model, alpha 1. \
-                       The numbers are in the table of results.";
+    let Wording {
+        id,
+        title,
+        description,
+        ..
+    } = wording;
     Ok(Figure {
-        svg: svg(&id, WIDTH, HEIGHT, &title, description, &out),
-        legend: legend(&curves, !average.is_empty()),
-        caption: caption(supported, split),
+        svg: svg(id, WIDTH, HEIGHT, title, description, &out),
+        legend: legend(&curves, !average.is_empty(), wording.shape),
+        caption: wording.caption.clone(),
     })
 }
 
-fn caption(supported: &str, split: Split) -> String {
+fn caption(supported: &str, patching: &str, split: Split) -> String {
     let use_of_split = match split {
         Split::Test => "Test images, which had no part in choosing α.",
         Split::Validation => {
@@ -98,7 +160,7 @@ fn caption(supported: &str, split: Split) -> String {
         Split::Train => "Training images.",
     };
     format!(
-        "Accuracy on {supported} (supported) against accuracy on each patching task while α goes from 0 to 1. \
+        "Accuracy on {supported} (supported) against accuracy on {patching} while α goes from 0 to 1. \
          Up is a better patch, left is something lost. {use_of_split}"
     )
 }
@@ -146,7 +208,7 @@ fn average(curves: &[Curve]) -> Vec<(Alpha, f64, f64)> {
         .collect()
 }
 
-fn draw_frame(frame: &Frame, supported: &str, out: &mut String) {
+pub(crate) fn draw_frame(frame: &Frame, supported: &str, patching: &str, out: &mut String) {
     horizontal_axis(&frame.x, TOP, BOTTOM, out);
     vertical_axis(&frame.y, LEFT, RIGHT, out);
     let middle = (TOP + BOTTOM) / 2.0;
@@ -154,10 +216,11 @@ fn draw_frame(frame: &Frame, supported: &str, out: &mut String) {
         out,
         "<path class=\"axis\" d=\"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}\"/>\n\
          <text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">Accuracy on {}, %</text>\n\
-         <text class=\"label\" transform=\"translate(14 {middle}) rotate(-90)\" text-anchor=\"middle\">Accuracy on the patching task, %</text>",
+         <text class=\"label\" transform=\"translate(14 {middle}) rotate(-90)\" text-anchor=\"middle\">Accuracy on {}, %</text>",
         (LEFT + RIGHT) / 2.0,
         HEIGHT - 10.0,
         escape(supported),
+        escape(patching),
     );
 }
 
@@ -281,7 +344,7 @@ pub(crate) fn path(places: &[(f64, f64)]) -> String {
     format!("M{}", places.join("L"))
 }
 
-fn legend(curves: &[Curve], has_average: bool) -> Vec<(String, String)> {
+fn legend(curves: &[Curve], has_average: bool, shape: &str) -> Vec<(String, String)> {
     let line = "<path class=\"line\" d=\"M1 7H29\"/>";
     let mut items: Vec<(String, String)> = curves
         .iter()
@@ -307,7 +370,7 @@ fn legend(curves: &[Curve], has_average: bool) -> Vec<(String, String)> {
         (neutral(&format!("{line}<circle class=\"fine-tuned\" cx=\"15\" cy=\"7\" r=\"4\"/>")), "fine-tuned, α = 1".to_owned()),
         (
             neutral("<path class=\"interval\" d=\"M4 7H26M15 0V14\"/><path class=\"mark\" d=\"M10.5 2.5H19.5V11.5H10.5Z\"/>"),
-            "chosen α (the task’s shape) with 95\u{a0}% intervals".to_owned(),
+            format!("chosen α (the {shape}’s shape) with 95\u{a0}% intervals"),
         ),
     ]);
     items

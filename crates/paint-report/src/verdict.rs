@@ -60,6 +60,40 @@ impl Measure {
         })
     }
 
+    /// A number that comes without an interval: both ends are the number
+    /// itself, and the page shows none.
+    ///
+    /// # Errors
+    /// Refuses NaN and infinities.
+    pub fn exact(value: f64, n: u64) -> Result<Self> {
+        Self::new(value, value, value, n)
+    }
+
+    /// `n` things out of `total`.
+    pub(crate) fn counted(n: u64, total: u64) -> Self {
+        let value = n as f64;
+        Self {
+            value,
+            low: value,
+            high: value,
+            n: total,
+        }
+    }
+
+    /// The same measure with the other sign.
+    pub(crate) fn negated(&self) -> Self {
+        Self {
+            value: -self.value,
+            low: -self.high,
+            high: -self.low,
+            n: self.n,
+        }
+    }
+
+    pub(crate) fn is_exact(&self) -> bool {
+        self.low == self.value && self.high == self.value
+    }
+
     /// An accuracy or a difference, from fractions to points.
     pub fn points(estimate: &Estimate) -> Self {
         Self {
@@ -75,7 +109,7 @@ impl Measure {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename = "verdict")]
 pub struct Verdict {
-    /// The question: `rq1`.
+    /// The question: `rq1` to `rq5`.
     pub question: String,
     /// The answer.
     pub verdict: Outcome,
@@ -83,80 +117,129 @@ pub struct Verdict {
     pub measures: BTreeMap<String, Measure>,
 }
 
-/// How many points a supported task may lose before the loss counts.
-const TOLERATED_LOSS: f64 = 1.0;
-
-impl Verdict {
-    /// Does interpolating improve the patching tasks without hurting the
-    /// supported ones?
-    ///
-    /// Supported if the mean gain is above 0 and the mean supported change
-    /// above −1 point, both with their whole interval; not supported if one of
-    /// the two lies wholly at or below its bound; else undecided. All three
-    /// are means over tasks on test images.
-    pub fn rq1(
-        patch_gain_mean: &Estimate,
-        supported_change_mean: &Estimate,
-        zero_shot_supported: &Estimate,
-    ) -> Self {
-        let gain = Measure::points(patch_gain_mean);
-        let change = Measure::points(supported_change_mean);
-        let verdict = if gain.high <= 0.0 || change.high <= -TOLERATED_LOSS {
-            Outcome::NotSupported
-        } else if gain.low > 0.0 && change.low > -TOLERATED_LOSS {
-            Outcome::Supported
-        } else {
-            Outcome::Undecided
-        };
-        let measures = [
-            ("patch_gain_mean", gain),
-            ("supported_change_mean", change),
-            ("zero_shot_supported", Measure::points(zero_shot_supported)),
-        ];
-        Self {
-            question: "rq1".to_owned(),
-            verdict,
-            measures: measures
-                .map(|(name, measure)| (name.to_owned(), measure))
-                .into(),
-        }
-    }
-
-    /// How the answer follows from the measures, for the page.
-    pub(crate) fn rule(&self) -> &'static str {
-        match self.question.as_str() {
-            "rq1" => {
-                "“Supported” requires the whole interval of the mean gain above 0 and that of the mean change \
-                 above −1 point; “not supported”, that one of them lies wholly at or below its bound."
-            }
-            _ => "",
-        }
-    }
-}
-
 /// A measure as the page shows it.
 pub(crate) struct Printed {
     pub(crate) label: String,
     pub(crate) value: String,
-    pub(crate) unit: &'static str,
-    pub(crate) interval: String,
+    pub(crate) unit: String,
+    /// Interval and n, as far as there are any.
+    pub(crate) detail: String,
 }
 
-/// Measures without a name of their own here are shown under the one they have.
+/// How the numbers of a measure are written.
+#[derive(Clone, Copy)]
+enum Unit {
+    /// A difference in points, with its sign.
+    Change,
+    /// A distance in points.
+    Points,
+    /// An accuracy in per cent.
+    Percent,
+    /// Things counted, out of n.
+    Count,
+    /// A number of its own kind.
+    Plain,
+}
+
+/// Measures by name.
+const NAMED: [(&str, &str, Unit); 14] = [
+    ("patch_gain_mean", "Mean gain, patching tasks", Unit::Change),
+    (
+        "supported_change_mean",
+        "Mean change, supported tasks",
+        Unit::Change,
+    ),
+    (
+        "zero_shot_supported",
+        "Supported accuracy, zero-shot",
+        Unit::Percent,
+    ),
+    (
+        "joint_minus_specialists",
+        "Joint minus specialists",
+        Unit::Change,
+    ),
+    (
+        "sequential_minus_specialists",
+        "Sequential minus specialists",
+        Unit::Change,
+    ),
+    (
+        "parallel_minus_specialists",
+        "Parallel minus specialists",
+        Unit::Change,
+    ),
+    ("rows_improved", "Tasks improved significantly", Unit::Count),
+    (
+        "mean_transfer",
+        "Mean change, classes never patched on",
+        Unit::Change,
+    ),
+    ("attack_gain", "Gain under attack", Unit::Change),
+    ("clean_change", "Change on clean images", Unit::Change),
+    (
+        "unseen_count_accuracy",
+        "Accuracy on the unseen count",
+        Unit::Percent,
+    ),
+    (
+        "unseen_count_gain",
+        "Gain on the unseen count",
+        Unit::Change,
+    ),
+    (
+        "multiple_choice_gain",
+        "Gain, multiple choice",
+        Unit::Change,
+    ),
+    ("supported_change", "Change, supported tasks", Unit::Change),
+];
+
+/// Measures whose name ends with that of a model.
+const NAMED_BY_MODEL: [(&str, &str, Unit); 4] = [
+    ("distance_to_ideal_", "Distance to the ideal", Unit::Points),
+    ("gain_", "Mean gain", Unit::Change),
+    ("supported_change_", "Supported change", Unit::Change),
+    ("cka_", "CKA, patching images", Unit::Plain),
+];
+
+/// Measures without a label here are shown under the name they have.
 pub(crate) fn printed(name: &str, measure: &Measure) -> Printed {
-    let (label, unit, print): (_, _, fn(f64) -> String) = match name {
-        "patch_gain_mean" => ("Mean gain, patching tasks", "points", number::signed),
-        "supported_change_mean" => ("Mean change, supported tasks", "points", number::signed),
-        "zero_shot_supported" => ("Supported accuracy, zero-shot", "%", |v| {
-            number::fixed(v, 1)
-        }),
-        other => (other, "", |v| number::fixed(v, 2)),
+    let (label, unit) = label(name);
+    let (print, shown): (fn(f64) -> String, _) = match unit {
+        Unit::Change => (number::signed, "points".to_owned()),
+        Unit::Points => (|v| number::fixed(v, 1), "points".to_owned()),
+        Unit::Percent => (|v| number::fixed(v, 1), "%".to_owned()),
+        Unit::Count => (
+            |v| number::fixed(v, 0),
+            format!("of {}", number::count(measure.n)),
+        ),
+        Unit::Plain => (|v| number::fixed(v, 3), String::new()),
+    };
+    let n = format!("n = {}", number::count(measure.n));
+    let detail = match unit {
+        Unit::Count => String::new(),
+        Unit::Plain if measure.is_exact() => n,
+        _ => format!("[{}, {}], {n}", print(measure.low), print(measure.high)),
     };
     Printed {
-        label: label.replace('_', " "),
+        label,
         value: print(measure.value),
-        unit,
-        interval: format!("[{}, {}]", print(measure.low), print(measure.high)),
+        unit: shown,
+        detail,
+    }
+}
+
+fn label(name: &str) -> (String, Unit) {
+    if let Some((_, label, unit)) = NAMED.iter().find(|(known, ..)| *known == name) {
+        return ((*label).to_owned(), *unit);
+    }
+    let by_model = NAMED_BY_MODEL
+        .iter()
+        .find_map(|(prefix, label, unit)| Some((name.strip_prefix(prefix)?, label, unit)));
+    match by_model {
+        Some((model, label, unit)) => (format!("{label}, {model}"), *unit),
+        None => (name.replace('_', " "), Unit::Plain),
     }
 }
 
@@ -166,30 +249,6 @@ mod tests {
 
     fn estimate(value: f64, half_width: f64) -> Estimate {
         Estimate::new(value, value - half_width, value + half_width, 1000).unwrap()
-    }
-
-    fn check(gain: (f64, f64), change: (f64, f64), expected: Outcome) {
-        let verdict = Verdict::rq1(
-            &estimate(gain.0, gain.1),
-            &estimate(change.0, change.1),
-            &estimate(0.8, 0.02),
-        );
-        assert_eq!(
-            verdict.verdict, expected,
-            "gain {gain:?}, change {change:?}"
-        );
-    }
-
-    #[test]
-    fn the_verdict_follows_from_the_intervals() {
-        check((0.30, 0.01), (-0.004, 0.003), Outcome::Supported);
-        check((0.30, 0.01), (0.002, 0.003), Outcome::Supported);
-        check((0.30, 0.01), (-0.008, 0.003), Outcome::Undecided);
-        check((0.01, 0.02), (-0.004, 0.003), Outcome::Undecided);
-        check((0.30, 0.01), (-0.020, 0.003), Outcome::NotSupported);
-        check((-0.02, 0.01), (0.0, 0.003), Outcome::NotSupported);
-        // Nothing moved at all: alpha = 0 everywhere is no improvement.
-        check((0.0, 0.0), (0.0, 0.0), Outcome::NotSupported);
     }
 
     #[test]
@@ -215,5 +274,59 @@ mod tests {
             refused.to_string(),
             "value is NaN, expected a finite number; the measurement before it failed"
         );
+    }
+
+    #[test]
+    fn every_measure_has_its_unit() {
+        let line = |name: &str, measure: Measure| {
+            let Printed {
+                label,
+                value,
+                unit,
+                detail,
+            } = printed(name, &measure);
+            format!("{label}: {value} {unit} {detail}")
+        };
+        let points = Measure::new(4.3, 3.0, 5.5, 1200).unwrap();
+        let cases = [
+            (
+                "gain_world_s",
+                points,
+                "Mean gain, world_s: +4.3 points [+3.0, +5.5], n = 1,200",
+            ),
+            (
+                "distance_to_ideal_b/32",
+                points,
+                "Distance to the ideal, b/32: 4.3 points [3.0, 5.5], n = 1,200",
+            ),
+            (
+                "supported_change_mean",
+                points,
+                "Mean change, supported tasks: +4.3 points [+3.0, +5.5], n = 1,200",
+            ),
+            (
+                "rows_improved",
+                Measure::counted(7, 9),
+                "Tasks improved significantly: 7 of 9 ",
+            ),
+            (
+                "cka_world-s",
+                Measure::exact(0.9876, 500).unwrap(),
+                "CKA, patching images, world-s: 0.988  n = 500",
+            ),
+            (
+                "cka_world-s",
+                Measure::new(0.9, 0.8, 0.95, 5).unwrap(),
+                "CKA, patching images, world-s: 0.900  [0.800, 0.950], n = 5",
+            ),
+            (
+                "never_heard_of",
+                Measure::exact(1.0, 2).unwrap(),
+                "never heard of: 1.000  n = 2",
+            ),
+        ];
+        for (name, measure, expected) in cases {
+            assert_eq!(line(name, measure), expected);
+        }
     }
 }

@@ -1,11 +1,16 @@
-//! Writes a page of made-up records, to look at: `sample_report PATH`.
+//! Writes a page of made-up numbers for every question, to look at: `sample_report DIRECTORY`.
 //!
 //! The curves follow a formula and the intervals are as wide as 2,000 images
 //! would make them; no number here was measured.
 
+mod many;
+mod scale;
+mod studies;
+mod transfer;
+
 use paint_report::{
     Alpha, AlphaChoice, Curve, CurvePoint, Estimate, Repetition, ReportInput, Result, Rq1Findings,
-    Rq1Row, SkippedImages, Split, Verdict, report, rq1_sections, rq1_table, write_report,
+    Rq1Row, SkippedImages, Split, Verdict, rq1_sections, rq1_table, write_report,
 };
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -27,7 +32,27 @@ const TASKS: [(&str, f64, f64, f64, f64); 9] = [
 const ZERO_SHOT_SUPPORTED: f64 = 0.861;
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args().nth(1).ok_or("usage: sample_report PATH")?;
+    let directory = std::env::args()
+        .nth(1)
+        .ok_or("usage: sample_report DIRECTORY")?;
+    let mut out = std::io::stdout().lock();
+    let pages = [
+        patching()?,
+        scale::input()?,
+        many::input()?,
+        transfer::input()?,
+        studies::input()?,
+    ];
+    for (input, table) in pages {
+        let page = format!("{}.html", input.verdict.question);
+        write_report(&Path::new(&directory).join(page), &input)?;
+        out.write_all(table.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Question 1.
+fn patching() -> Result<(ReportInput, String)> {
     let findings = findings()?;
     let input = ReportInput {
         title: "RQ1: patching nine tasks".to_owned(),
@@ -40,17 +65,10 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             &accuracy(ZERO_SHOT_SUPPORTED, 2000)?,
         ),
         sections: rq1_sections(&findings)?,
-        repetition: repetition(),
+        repetition: repetition("rq1"),
     };
-    assert_eq!(report(&input), report(&input));
-    write_report(Path::new(&path), &input)?;
-    let mut out = std::io::stdout().lock();
-    out.write_all(
-        rq1_table(&findings.rows, &findings.mean)?
-            .to_text()
-            .as_bytes(),
-    )?;
-    Ok(())
+    let table = rq1_table(&findings.rows, &findings.mean)?.to_text();
+    Ok((input, table))
 }
 
 fn findings() -> Result<Rq1Findings> {
@@ -159,6 +177,38 @@ fn average(estimates: impl ExactSizeIterator<Item = Estimate>) -> Result<Estimat
     Estimate::new(value, low, high, 2000)
 }
 
+/// A curve from made-up ends: zero-shot, fine-tuned, loss at alpha = 1, chosen alpha.
+fn made_curve(name: &str, start: f64, end: f64, loss: f64, chosen: f64) -> Result<Curve> {
+    let made = curve(&("", start, end, loss, chosen), 0.0)?;
+    Ok(Curve {
+        task: name.to_owned(),
+        ..made
+    })
+}
+
+/// A difference with an interval of this half width.
+fn change(value: f64, half: f64) -> Result<Estimate> {
+    Estimate::new(value, value - half, value + half, 2000)
+}
+
+/// A small PNG: 16 × 16 pixels of a pattern that depends on `i`.
+fn picture(i: u32) -> Vec<u8> {
+    let mut pixels = Vec::with_capacity(16 * 16 * 3);
+    for (y, x) in (0..16).flat_map(|y| (0..16).map(move |x| (y, x))) {
+        let on = (x * (i + 2) + y * (i % 5 + 1)) % 16 < 7;
+        let colour = [60 + 15 * i, 200 - 10 * i, 40 + 8 * (x + y) / 2];
+        pixels.extend(colour.map(|c| if on { c as u8 } else { 235 }));
+    }
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 16, 16);
+    encoder.set_color(png::ColorType::Rgb);
+    let written = encoder
+        .write_header()
+        .and_then(|mut writer| writer.write_image_data(&pixels));
+    written.expect("pixels of the size announced, to memory");
+    bytes
+}
+
 fn curve(task: &(&str, f64, f64, f64, f64), shift: f64) -> Result<Curve> {
     let point = |i: u32| {
         let alpha = f64::from(i) / 20.0;
@@ -184,7 +234,7 @@ fn accuracy(value: f64, n: u32) -> Result<Estimate> {
     Estimate::new(value, centre - half, centre + half, n as u64)
 }
 
-fn repetition() -> Repetition {
+fn repetition(question: &str) -> Repetition {
     let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs
             .iter()
@@ -192,9 +242,9 @@ fn repetition() -> Repetition {
             .collect()
     };
     Repetition {
-        command: "cargo xtask rq1 --model world-s --seed 0".to_owned(),
+        command: format!("cargo xtask {question} --model world-s --seed 0"),
         seed: 0,
-        run_toml: "question = \"rq1\"\nsuite = \"world\"\nmodel = \"world-s\"\nseed = 0\n\n[choose]\nrule = \"best patch\"\nmax_supported_drop = 0.01\ngrid = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6]\n\n[tune]\nlearning_rate = 3e-4\nsteps = 400\nbatch = 128\n".to_owned(),
+        run_toml: "suite = \"world\"\nmodel = \"world-s\"\nseed = 0\n\n[choose]\nrule = \"best patch\"\nmax_supported_drop = 0.01\ngrid = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6]\n\n[tune]\nlearning_rate = 3e-4\nsteps = 400\nbatch = 128\n".to_owned(),
         versions: pairs(&[("paint", "0.1.0"), ("rustc", "1.95.0"), ("candle-core", "0.11.1")]),
         hashes: pairs(&[
             ("model world-s", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),

@@ -1,0 +1,254 @@
+//! What the paper claims of each question, and when the numbers bear it out.
+//!
+//! Every claim is a set of bounds. It is supported if every interval lies
+//! wholly on its side, not supported if one lies wholly on the other, else
+//! undecided.
+
+use crate::{Estimate, Measure, Outcome, Rq2Size, Verdict};
+
+/// How many points may be lost before the loss counts.
+const TOLERATED_LOSS: f64 = 1.0;
+
+/// Accuracy of a model patched in one of three ways on all patching and supported tasks, minus
+/// that of the specialists; fractions, means over tasks (and seeds) on test images, paired.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MinusSpecialists {
+    /// One fine-tuning on the union of the tasks.
+    pub joint: Estimate,
+    /// One task after the other.
+    pub sequential: Estimate,
+    /// Task by task from the same start, the differences added.
+    pub parallel: Estimate,
+}
+
+/// Counting things where the number to count was never trained on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnseenCount {
+    /// Accuracy of the patched model on the count left out (7), a fraction.
+    pub accuracy: Estimate,
+    /// `accuracy` minus that of the unpatched model, paired.
+    pub gain: Estimate,
+}
+
+/// What the case studies found: differences are patched minus unpatched, fractions, on test
+/// images, paired.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CaseStudies {
+    /// Images with a wrong name written on them, of classes never patched on.
+    pub attack_gain: Estimate,
+    /// The same images without the writing.
+    pub clean_change: Estimate,
+    /// Counting, where the suite has it.
+    pub unseen_count: Option<UnseenCount>,
+    /// Questions with several answers to choose from, where the suite has them.
+    pub multiple_choice_gain: Option<Estimate>,
+    /// Mean over the supported tasks and the studies.
+    pub supported_change: Estimate,
+}
+
+impl Verdict {
+    /// Does interpolating improve the patching tasks without hurting the
+    /// supported ones?
+    ///
+    /// Supported if the mean gain is above 0 and the mean supported change
+    /// above −1 point, both with their whole interval; not supported if one of
+    /// the two lies wholly at or below its bound; else undecided. All three
+    /// are means over tasks on test images.
+    pub fn rq1(
+        patch_gain_mean: &Estimate,
+        supported_change_mean: &Estimate,
+        zero_shot_supported: &Estimate,
+    ) -> Self {
+        let gain = Measure::points(patch_gain_mean);
+        let change = Measure::points(supported_change_mean);
+        Self::new(
+            "rq1",
+            all_above(&[(gain, 0.0), (change, -TOLERATED_LOSS)]),
+            [
+                ("patch_gain_mean", gain),
+                ("supported_change_mean", change),
+                ("zero_shot_supported", Measure::points(zero_shot_supported)),
+            ],
+        )
+    }
+
+    /// Do larger models patch better?
+    ///
+    /// Claim: the distance to the ideal falls from every size to the next.
+    /// Supported if every successive difference ([`Rq2Size::step`]) is below 0
+    /// with its whole interval; not supported if one of them lies wholly at or
+    /// above 0; else undecided, as with a single size or a difference that was not
+    /// measured.
+    ///
+    /// Measures for every size: `distance_to_ideal_`, `gain_`,
+    /// `supported_change_` (points) and `cka_` (on patching images) with the
+    /// size's name. `sizes` are in the order of their number of parameters.
+    pub fn rq2(sizes: &[Rq2Size]) -> Self {
+        let steps: Option<Vec<Measure>> = sizes
+            .iter()
+            .skip(1)
+            .map(|size| size.step.as_ref().map(Measure::points))
+            .collect();
+        let verdict = match steps.as_deref() {
+            None | Some([]) => Outcome::Undecided,
+            Some(steps) => {
+                let falls: Vec<(Measure, f64)> =
+                    steps.iter().map(|step| (step.negated(), 0.0)).collect();
+                all_above(&falls)
+            }
+        };
+        let measures = sizes.iter().flat_map(|size| {
+            [
+                ("distance_to_ideal", Measure::points(&size.distance)),
+                ("gain", Measure::points(&size.gain)),
+                ("supported_change", Measure::points(&size.supported_change)),
+                ("cka", size.cka_patching),
+            ]
+            .map(|(name, measure)| (format!("{name}_{}", size.name), measure))
+        });
+        Self::new("rq2", verdict, measures)
+    }
+
+    /// Is one model patched jointly on several tasks as good as one specialist
+    /// per task?
+    ///
+    /// Supported if joint minus specialists is above −1 point with its whole
+    /// interval; not supported if it lies wholly at or below −1 point; else
+    /// undecided. The paper's order (joint, then sequential, then parallel) is
+    /// told by the three numbers and decides nothing.
+    pub fn rq3(minus_specialists: &MinusSpecialists) -> Self {
+        let joint = Measure::points(&minus_specialists.joint);
+        Self::new(
+            "rq3",
+            all_above(&[(joint, -TOLERATED_LOSS)]),
+            [
+                ("joint_minus_specialists", joint),
+                (
+                    "sequential_minus_specialists",
+                    Measure::points(&minus_specialists.sequential),
+                ),
+                (
+                    "parallel_minus_specialists",
+                    Measure::points(&minus_specialists.parallel),
+                ),
+            ],
+        )
+    }
+
+    /// Does patching on some classes of a task improve its other classes?
+    ///
+    /// `transfers` has one difference per task: accuracy on the classes never
+    /// patched on, after minus before, a fraction, paired. Supported if at
+    /// least two thirds of the tasks (6 of 9) improved with their whole
+    /// interval above 0; not supported if the interval of the mean lies wholly
+    /// at or below 0, whatever the tasks say; else undecided.
+    pub fn rq4(transfers: &[Estimate], mean_transfer: &Estimate) -> Self {
+        let mean = Measure::points(mean_transfer);
+        let n_improved = transfers.iter().filter(|t| t.low() > 0.0).count();
+        let verdict = if mean.high <= 0.0 {
+            Outcome::NotSupported
+        } else if !transfers.is_empty() && 3 * n_improved >= 2 * transfers.len() {
+            Outcome::Supported
+        } else {
+            Outcome::Undecided
+        };
+        let rows_improved = Measure::counted(n_improved as u64, transfers.len() as u64);
+        Self::new(
+            "rq4",
+            verdict,
+            [("rows_improved", rows_improved), ("mean_transfer", mean)],
+        )
+    }
+
+    /// Does patching mend typographic attacks, counting and multiple-choice
+    /// questions?
+    ///
+    /// Supported if the gain under attack, the gain on the unseen count and
+    /// the gain in multiple choice are above 0 and the change on clean images
+    /// above −1 point, each with its whole interval; not supported if one of
+    /// them lies wholly at or below its bound; else undecided. Studies that
+    /// the suite does not have are left out. The change on supported tasks is
+    /// told beside.
+    pub fn rq5(studies: &CaseStudies) -> Self {
+        let attack = Measure::points(&studies.attack_gain);
+        let clean = Measure::points(&studies.clean_change);
+        let supported = Measure::points(&studies.supported_change);
+        let mut bounds = vec![(attack, 0.0), (clean, -TOLERATED_LOSS)];
+        let mut measures = vec![
+            ("attack_gain", attack),
+            ("clean_change", clean),
+            ("supported_change", supported),
+        ];
+        if let Some(UnseenCount { accuracy, gain }) = &studies.unseen_count {
+            let gain = Measure::points(gain);
+            bounds.push((gain, 0.0));
+            measures.push(("unseen_count_accuracy", Measure::points(accuracy)));
+            measures.push(("unseen_count_gain", gain));
+        }
+        if let Some(gain) = &studies.multiple_choice_gain {
+            let gain = Measure::points(gain);
+            bounds.push((gain, 0.0));
+            measures.push(("multiple_choice_gain", gain));
+        }
+        Self::new("rq5", all_above(&bounds), measures)
+    }
+
+    fn new<Name: Into<String>>(
+        question: &str,
+        verdict: Outcome,
+        measures: impl IntoIterator<Item = (Name, Measure)>,
+    ) -> Self {
+        Self {
+            question: question.to_owned(),
+            verdict,
+            measures: measures
+                .into_iter()
+                .map(|(name, measure)| (name.into(), measure))
+                .collect(),
+        }
+    }
+
+    /// The claim and how the answer follows from the measures, for the page.
+    pub(crate) fn rule(&self) -> &'static str {
+        match self.question.as_str() {
+            "rq1" => {
+                "Claim: interpolating improves the patching tasks without hurting the supported ones. \
+                 “Supported” requires the whole interval of the mean gain above 0 and that of the mean change \
+                 above −1 point; “not supported”, that one of them lies wholly at or below its bound."
+            }
+            "rq2" => {
+                "Claim: larger models patch better, so that the distance to the ideal falls from each size to the next. \
+                 “Supported” requires the whole interval of every successive difference below 0; “not supported”, \
+                 that one of them lies wholly at or above 0; with a single size it is undecided."
+            }
+            "rq3" => {
+                "Claim: one model patched jointly on all tasks is as good as one specialist per task. \
+                 “Supported” requires the whole interval of joint minus specialists above −1 point; “not supported”, \
+                 that it lies wholly at or below. Sequential and parallel patching are told beside and decide nothing."
+            }
+            "rq4" => {
+                "Claim: patching on some classes of a task improves the classes it never saw. \
+                 “Supported” requires that at least two thirds of the tasks improved with their whole interval above 0; \
+                 “not supported”, that the interval of the mean lies wholly at or below 0."
+            }
+            "rq5" => {
+                "Claim: patching mends typographic attacks at little cost on clean images, and counting and multiple \
+                 choice where the suite has them. “Supported” requires the whole interval of every gain above 0 and that \
+                 of the change on clean images above −1 point; “not supported”, that one of them lies wholly at or \
+                 below its bound."
+            }
+            _ => "",
+        }
+    }
+}
+
+/// Whether all measures lie above their bounds.
+fn all_above(bounds: &[(Measure, f64)]) -> Outcome {
+    if bounds.iter().any(|(measure, bound)| measure.high <= *bound) {
+        Outcome::NotSupported
+    } else if bounds.iter().all(|(measure, bound)| measure.low > *bound) {
+        Outcome::Supported
+    } else {
+        Outcome::Undecided
+    }
+}

@@ -1,0 +1,109 @@
+//! The numbers of question 5, and the tables and sections that show them.
+
+use crate::page::{Block, Section};
+use crate::table::{Cell, Table};
+use crate::{Alpha, BeforeAfter, Error, Estimate, Gallery, Result, number};
+
+/// One set of images of a study, before and after patching.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StudySet {
+    /// What is on the images: "attacked, unseen classes", "clean", "count 7".
+    pub name: String,
+    /// Accuracy of the unpatched model, a fraction.
+    pub before: Estimate,
+    /// Accuracy of the patched model, a fraction.
+    pub after: Estimate,
+    /// `after` minus `before`, paired.
+    pub change: Estimate,
+}
+
+/// One case study.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rq5Study {
+    /// "Typographic attacks".
+    pub name: String,
+    /// What was trained and what was tested, in a sentence or two.
+    pub description: String,
+    /// The alpha that validation chose.
+    pub alpha: Alpha,
+    /// The sets tested, at least one.
+    pub sets: Vec<StudySet>,
+    /// Mean change on the supported tasks, a fraction, paired.
+    pub supported_change: Estimate,
+    /// A few images with the predictions of both models; may be empty.
+    pub examples: Vec<BeforeAfter>,
+}
+
+/// All that the page says about RQ5 beside verdict and repetition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rq5Findings {
+    /// The studies, in reading order.
+    pub studies: Vec<Rq5Study>,
+    /// Remarks on how the numbers came about; sentences.
+    pub notes: Vec<String>,
+}
+
+/// The table of RQ5: every set of every study before and after, with its change.
+///
+/// # Errors
+/// Refuses no studies at all and a study without sets.
+pub fn rq5_table(studies: &[Rq5Study]) -> Result<Table> {
+    if studies.is_empty() || studies.iter().any(|study| study.sets.is_empty()) {
+        return Err(Error::Empty);
+    }
+    let columns = ["study", "tested on", "before", "after", "change", "α"];
+    let caption = "Accuracy on test images before and after patching in per cent, the change in points, ▲ or ▼ where its \
+                   interval leaves 0 out; in brackets 95\u{a0}% intervals";
+    let rows = studies.iter().flat_map(study_rows).collect();
+    Ok(Table::new(caption, columns.map(str::to_owned).into(), rows))
+}
+
+/// The sections of the page that are particular to RQ5.
+///
+/// # Errors
+/// Refuses what [`rq5_table`] refuses.
+pub fn rq5_sections(findings: &Rq5Findings) -> Result<Vec<Section>> {
+    let mut table = rq5_table(&findings.studies)?;
+    table.notes.clone_from(&findings.notes);
+    let results = Section::new("Results by study", vec![Block::Table(table)]);
+    let study = |study: &Rq5Study| {
+        let mut blocks = vec![Block::Paragraph(study.description.clone())];
+        if !study.examples.is_empty() {
+            let caption = format!(
+                "{}: some test images, with what the model saw before and after patching.",
+                study.name
+            );
+            blocks.push(Block::Gallery(Gallery {
+                caption,
+                examples: study.examples.clone(),
+            }));
+        }
+        Section::new(&study.name, blocks)
+    };
+    let studies = findings.studies.iter().map(study);
+    Ok(std::iter::once(results).chain(studies).collect())
+}
+
+fn study_rows(study: &Rq5Study) -> Vec<Vec<Cell>> {
+    let alpha = Cell::number(number::alpha(study.alpha));
+    let empty = || Cell::number(String::new());
+    let set = |set: &StudySet| {
+        vec![
+            Cell::text(&study.name),
+            Cell::text(&set.name),
+            Cell::percent(&set.before),
+            Cell::percent(&set.after),
+            Cell::Change(set.change),
+            alpha.clone(),
+        ]
+    };
+    let supported = vec![
+        Cell::text(&study.name),
+        Cell::text("supported tasks, mean"),
+        empty(),
+        empty(),
+        Cell::Change(study.supported_change),
+        alpha.clone(),
+    ];
+    study.sets.iter().map(set).chain([supported]).collect()
+}
