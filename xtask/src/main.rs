@@ -22,6 +22,7 @@ mod pretrain;
 mod progress;
 mod question;
 mod rq1;
+mod rq4;
 mod run_dir;
 mod search;
 mod subject;
@@ -53,6 +54,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Rq1(rq1::Rq1Args),
+    Rq4(rq4::Args),
     Patch(rq1::PatchArgs),
     Pretrain(pretrain::Args),
     Bench(bench::Args),
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
     let console = Console::new();
     let result = match Cli::parse().command {
         Command::Rq1(args) => rq1::rq1(&args, &console),
+        Command::Rq4(args) => rq4::run(&args, &console),
         Command::Patch(args) => rq1::patch_own(&args, &console),
         Command::Pretrain(args) => pretrain::run(&args, &console),
         Command::Bench(args) => bench::run(&args, &console),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use paint_mix::Rule;
-use paint_report::{Repetition, ReportInput, Section, Verdict, write_report};
+use paint_report::{Estimate, Repetition, ReportInput, Section, Verdict, write_report};
 use paint_tune::FineTuneConfig;
 use serde::Serialize;
 
@@ -104,6 +104,21 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// What was asked, the first line of `--json`.
+    fn line(&self) -> serde_json::Value {
+        let names: Vec<&str> = self.plan.models.iter().map(|m| m.name.as_str()).collect();
+        serde_json::json!({
+            "kind": "run",
+            "question": self.plan.question,
+            "suite": self.plan.suite,
+            "model": names.join(", "),
+            "n_tasks": self.plan.patching.len(),
+            "n_tasks_of_suite": self.asked.suite.patching.len(),
+            "limit": self.plan.limit,
+            "seed": self.plan.seed,
+        })
+    }
+
     /// Writes the report and prints the answer.
     pub(crate) fn publish(&self, answer_: Answer) -> Result<()> {
         let report = self.dir.path.join("report.html");
@@ -132,6 +147,7 @@ impl<'a> Run<'a> {
         };
         write_report(&report, &input)?;
         if self.asked.common.json {
+            answer(self.line());
             answer_.lines.iter().for_each(answer);
             answer(serde_json::to_string(&answer_.verdict)?);
             self.console.say(answer_.table);
@@ -145,6 +161,16 @@ impl<'a> Run<'a> {
         ));
         Ok(())
     }
+}
+
+/// A fraction with its interval as `--json` gives it: in points.
+pub(crate) fn points(estimate: &Estimate) -> serde_json::Value {
+    serde_json::json!({
+        "value": 100.0 * estimate.value(),
+        "low": 100.0 * estimate.low(),
+        "high": 100.0 * estimate.high(),
+        "n": estimate.n(),
+    })
 }
 
 fn print_text(table: &str, verdict: &Verdict) {

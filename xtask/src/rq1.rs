@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use paint_data::Suite;
-use paint_report::{Alpha, Estimate, Rq1Findings, rq1_sections, rq1_table};
+use paint_report::{Alpha, Rq1Findings, Rq1Row, rq1_sections, rq1_table};
 
 use crate::findings::{findings, record, skipped, verdict};
 use crate::options::{Asked, Common, RuleName, SuiteArgs, grid};
 use crate::patching::{Patched, patch};
 use crate::prepared::Prepared;
 use crate::progress::Console;
-use crate::question::{Answer, Run};
+use crate::question::{Answer, Run, points};
 use crate::subject::{Subject, Tasks};
 
 /// Does interpolating improve the patching tasks without hurting the supported ones?
@@ -84,7 +84,7 @@ fn ask(asked: &Asked<'_>, model: &str, console: &Console) -> Result<()> {
                    the patching tasks without hurting the supported ones?",
         sections: rq1_sections(&findings)?,
         table: rq1_table(&findings.rows, &findings.mean)?.to_text(),
-        lines: json_lines(&run, &subject, &findings),
+        lines: json_lines(&findings),
         verdict,
     })
 }
@@ -110,42 +110,23 @@ pub(crate) fn patch_all<'a>(
     Ok(results)
 }
 
-fn json_lines(run: &Run<'_>, subject: &Subject, findings: &Rq1Findings) -> Vec<serde_json::Value> {
-    let asked = run.asked;
-    let mut lines = vec![serde_json::json!({
-        "kind": "run",
-        "question": asked.name,
-        "suite": asked.suite.name,
-        "model": subject.identity.name,
-        "n_tasks": asked.patching.len(),
-        "n_tasks_of_suite": asked.suite.patching.len(),
-        "limit": asked.common.limit,
-        "seed": asked.common.seed,
-    })];
-    let estimate = |e: &Estimate| {
-        serde_json::json!({
-            "value": 100.0 * e.value(),
-            "low": 100.0 * e.low(),
-            "high": 100.0 * e.high(),
-            "n": e.n(),
-        })
-    };
-    lines.extend(findings.rows.iter().map(|row| {
+fn json_lines(findings: &Rq1Findings) -> Vec<serde_json::Value> {
+    let line = |row: &Rq1Row| {
         let supported: BTreeMap<_, _> = row
             .supported_change
             .iter()
-            .map(|(name, e)| (name, estimate(e)))
+            .map(|(name, e)| (name, points(e)))
             .collect();
         serde_json::json!({
             "kind": "task",
             "task": row.task,
             "alpha": row.alpha.map(Alpha::get),
-            "zero_shot": estimate(&row.zero_shot),
-            "fine_tuned": estimate(&row.fine_tuned),
-            "patched": estimate(&row.patched),
-            "gain": estimate(&row.gain),
+            "zero_shot": points(&row.zero_shot),
+            "fine_tuned": points(&row.fine_tuned),
+            "patched": points(&row.patched),
+            "gain": points(&row.gain),
             "supported_change": supported,
         })
-    }));
-    lines
+    };
+    findings.rows.iter().map(line).collect()
 }

@@ -26,11 +26,12 @@ pub struct Difference {
 /// How the answers to the same images changed, counted.
 ///
 /// The interval only needs how often each change occurs, so nothing else is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Paired {
     /// Images by the sum over comparisons of (right after) - (right before).
     changes: BTreeMap<i64, u64>,
-    n_comparisons: u64,
+    /// Comparisons an image, on average.
+    n_comparisons: f64,
     n: u64,
 }
 
@@ -82,15 +83,57 @@ impl Paired {
                 *change += i64::from(after) - i64::from(before);
             }
         }
+        Ok(Self::of_changes(&change, comparisons.len() as f64))
+    }
+
+    /// Mean over the answers of several (rows, before, after) comparisons on overlapping sets of
+    /// images, for instance on random halves of a task's classes; `rows` says which image of the
+    /// whole each one is, and each answer has the same weight.
+    ///
+    /// As in [`Paired::shared`], an image counts once, however often it comes.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without comparisons; [`Error::Size`], [`Error::Labels`] or
+    /// [`Error::Images`] if before and after are not of the images that `rows` names.
+    pub fn overlapping(comparisons: &[(&[u32], &Predictions, &Predictions)]) -> Result<Self> {
+        let mut changes: BTreeMap<u32, i64> = BTreeMap::new();
+        let mut n_answers = 0;
+        for (rows, before, after) in comparisons {
+            check_same_images(before, after)?;
+            let (expected, actual) = (before.len(), rows.len());
+            if expected != actual {
+                return Err(Error::Size {
+                    what: "rows of a paired comparison",
+                    expected,
+                    actual,
+                });
+            }
+            let answers = before.correct().into_iter().zip(after.correct());
+            for (&row, (before, after)) in rows.iter().zip(answers) {
+                *changes.entry(row).or_default() += i64::from(after) - i64::from(before);
+            }
+            n_answers += rows.len();
+        }
+        if changes.is_empty() {
+            return Err(Error::Empty {
+                what: "comparisons",
+            });
+        }
+        let per_image = n_answers as f64 / changes.len() as f64;
+        let changes: Vec<i64> = changes.into_values().collect();
+        Ok(Self::of_changes(&changes, per_image))
+    }
+
+    fn of_changes(of_images: &[i64], n_comparisons: f64) -> Self {
         let mut changes = BTreeMap::new();
-        for &change in &change {
+        for &change in of_images {
             *changes.entry(change).or_default() += 1;
         }
-        Ok(Self {
+        Self {
             changes,
-            n_comparisons: comparisons.len() as u64,
-            n: change.len() as u64,
-        })
+            n_comparisons,
+            n: of_images.len() as u64,
+        }
     }
 
     /// The difference, with its interval and, for a single comparison, McNemar's exact p-value.
@@ -109,7 +152,7 @@ impl Paired {
         let below = distance(gain.mean - gain.low, loss.high - loss.mean);
         let above = distance(gain.high - gain.mean, loss.mean - loss.low);
         let count = |change| self.changes.get(&change).copied().unwrap_or(0);
-        let p = (self.n_comparisons == 1).then(|| fair_split(count(1), count(-1)));
+        let p = (self.n_comparisons == 1.0).then(|| fair_split(count(1), count(-1)));
         Difference {
             value,
             low: (value - below).max(-1.0),
@@ -123,7 +166,7 @@ impl Paired {
     pub fn standard_error(&self) -> f64 {
         let mean_of = |power: i32| {
             let term = |(&change, &n): (&i64, &u64)| {
-                n as f64 * (change as f64 / self.n_comparisons as f64).powi(power)
+                n as f64 * (change as f64 / self.n_comparisons).powi(power)
             };
             self.changes.iter().map(term).sum::<f64>() / self.n as f64
         };
@@ -141,7 +184,7 @@ impl Paired {
             sum += change.unsigned_abs() * n;
             squares += change.unsigned_abs().pow(2) * n;
         }
-        let (n, n_comparisons) = (self.n as f64, self.n_comparisons as f64);
+        let (n, n_comparisons) = (self.n as f64, self.n_comparisons);
         let (sum, squares) = (
             sum as f64 / n_comparisons,
             squares as f64 / n_comparisons.powi(2),
@@ -283,6 +326,30 @@ mod tests {
         assert!((found.p.unwrap() - 22.0 / 1024.0).abs() < 1e-12);
         assert_eq!(found.n, 100);
         assert!(found.low > 0.0 && found.low < 0.08 && found.high > 0.08 && found.high < 0.18);
+    }
+
+    #[test]
+    fn an_image_counts_once_however_often_it_comes() {
+        let (wrong, right) = (answers(&[false; 4]), answers(&[true, false, true, false]));
+        let all = [0, 1, 2, 3];
+        let whole = |n: usize| {
+            let comparisons = vec![(&all[..], &wrong, &right); n];
+            Paired::overlapping(&comparisons).unwrap().difference()
+        };
+        assert_eq!(whole(1), Paired::new(&wrong, &right).unwrap().difference());
+        let twice = Paired::shared(&[(&wrong, &right), (&wrong, &right)]).unwrap();
+        assert_eq!(whole(2), twice.difference());
+        // Four answers to one pair of images, two of them again: 3 of 6 answers got right.
+        let half = answers(&[true, false]);
+        let comparisons = [
+            (&all[..], &wrong, &right),
+            (&[2, 9][..], &answers(&[false, false]), &half),
+        ];
+        let found = Paired::overlapping(&comparisons).unwrap().difference();
+        assert!((found.value - 0.5).abs() < 1e-12, "{found:?}");
+        assert_eq!(found.n, 5);
+        let short = [(&all[..3], &wrong, &right)];
+        assert!(Paired::overlapping(&short).is_err() && Paired::overlapping(&[]).is_err());
     }
 
     #[test]
