@@ -1,4 +1,5 @@
-//! The binomial distribution, exactly: tails for McNemar's test, limits for rare events.
+//! The binomial distribution, exactly: tails for McNemar's test, limits for rare events. And
+//! Student's t, by the same function.
 
 /// Probability outside a 95 % interval on each side.
 const TAIL: f64 = 0.025;
@@ -43,6 +44,13 @@ pub(crate) fn limits(sum: f64, squares: f64, n: f64) -> (f64, f64) {
         false => 1.0,
     };
     (low, high)
+}
+
+/// 97.5 % quantile of Student's t with `n` degrees of freedom.
+pub(crate) fn student_t(n: f64) -> f64 {
+    // n / (n + t²) has a beta distribution.
+    let x = beta_quantile(2.0 * TAIL, n / 2.0, 0.5);
+    (n * (1.0 / x - 1.0)).sqrt()
 }
 
 /// Where the beta distribution has `p` to the left: bisection to the last bits.
@@ -115,6 +123,18 @@ mod tests {
         let half = std::f64::consts::PI.sqrt();
         assert!((ln_factorial(-0.5) - half.ln()).abs() < 1e-12);
         assert!((ln_factorial(0.5) - (half / 2.0).ln()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn quantiles_of_student_are_those_of_the_tables() {
+        for (n, expected) in [(1.0, 12.706_205), (2.0, 4.302_653), (9.0, 2.262_157)] {
+            assert!(
+                (student_t(n) - expected).abs() < 1e-6,
+                "{n}: {}",
+                student_t(n)
+            );
+        }
+        assert!((student_t(1e6) - 1.959_966).abs() < 1e-5);
     }
 
     #[test]

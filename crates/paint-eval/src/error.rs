@@ -88,6 +88,24 @@ pub enum Error {
         /// What those of the second side are.
         after: String,
     },
+    /// A batch too small for an unbiased estimate.
+    #[error(
+        "a batch of {n} images; CKA needs at least {} in each",
+        crate::cka::MIN_BATCH
+    )]
+    Batch {
+        /// Images in the batch.
+        n: usize,
+    },
+    /// A feature is NaN or infinite; weights or pixels are broken.
+    #[error("image {image}: a feature is NaN or infinite; check the weights for NaN")]
+    NotFinite {
+        /// Position of the image, counted over all batches.
+        image: usize,
+    },
+    /// Features that are the same for all images are alike to nothing.
+    #[error("the features of one model do not vary between images; CKA is not defined")]
+    Constant,
     /// The model or its inputs failed.
     #[error(transparent)]
     Clip(#[from] paint_clip::Error),

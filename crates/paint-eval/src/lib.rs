@@ -4,13 +4,15 @@
 //! without running the model again; [`predict`] makes them from a model and a table of pixels.
 //! [`Proportion`] is an accuracy with its Wilson interval, [`Difference`] a change on the same
 //! images with an interval that holds for rare changes too, and McNemar's exact test. [`Ranking`]
-//! and [`SelectiveCurve`] say how well a confidence tells right answers from wrong ones. Everything
-//! is a fraction in [0, 1]; every interval covers 95 %.
+//! and [`SelectiveCurve`] say how well a confidence tells right answers from wrong ones. [`Cka`] says
+//! how alike two models see the same images. Everything is a fraction in [0, 1]; every interval
+//! covers 95 %.
 //!
 //! Knows models and tables of pixels; never training, files or weights.
 //! Sources: Wilson 1927, "Probable inference, the law of succession, and statistical inference";
 //! McNemar 1947; Clopper & Pearson 1934; Fay & Feuer 1997; Zou & Donner 2008, "Construction of
-//! confidence limits about effect measures"; DeLong et al. 1988.
+//! confidence limits about effect measures"; DeLong et al. 1988; Song et al. 2012, "Feature
+//! selection via dependence maximization"; Kornblith et al. 2019; Nguyen et al. 2021.
 //!
 //! ```
 //! use paint_eval::{Paired, Predictions};
@@ -28,6 +30,7 @@
 
 mod auroc;
 mod binomial;
+mod cka;
 mod error;
 mod paired;
 mod predict;
@@ -37,6 +40,7 @@ mod selective;
 mod transform;
 
 pub use auroc::{Auroc, Ranking};
+pub use cka::{Alignment, Cka, MIN_BATCH};
 pub use error::{Error, Result};
 pub use paired::{Difference, Paired, mean_difference};
 pub use predict::{predict, predict_rows};

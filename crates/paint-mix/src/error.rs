@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Errors of interpolating checkpoints and choosing `alpha`.
+/// Errors of mixing checkpoints and choosing coefficients.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,6 +25,38 @@ pub enum Error {
         /// Values that `out` holds.
         out: usize,
     },
+    /// Values that belong together are of different number.
+    #[error("{what}: expected {expected} values, found {actual}")]
+    Length {
+        /// Whose values.
+        what: String,
+        /// As it should be.
+        expected: usize,
+        /// As it is.
+        actual: usize,
+    },
+    /// A setting out of its range.
+    #[error("{name} is {value}; it must be {allowed}")]
+    Setting {
+        /// Its name.
+        name: String,
+        /// The value as given.
+        value: f64,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// Nothing to merge or to search.
+    #[error("{0}")]
+    Nothing(&'static str),
+    /// An objective's value is not a number, so that no point can be better.
+    #[error("the score of the coefficients {coefficients:?} is not a number")]
+    Score {
+        /// The point.
+        coefficients: Vec<f64>,
+    },
+    /// The optimiser refused its settings.
+    #[error("cannot search coefficients: {0}")]
+    Search(#[from] genoxide::Error),
     /// The file is not a complete safetensors file.
     #[error("{}: {problem}; {remedy}", path.display())]
     NotSafetensors {

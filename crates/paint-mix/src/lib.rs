@@ -1,9 +1,14 @@
-//! Weights in, weights out: interpolating two checkpoints and choosing the coefficient.
+//! Weights in, weights out: mixing checkpoints and choosing the coefficients.
 //!
 //! `theta = (1 - alpha) * zero_shot + alpha * fine_tuned`, streamed tensor by tensor from two
 //! safetensors files into a third ([`interpolate`]), or over slices in memory
 //! ([`interpolate_values`]); the two agree bit for bit. [`choose`] picks `alpha` from validation
 //! accuracies under a stated rule, and [`race()`] does so on as few validation images as it needs.
+//!
+//! Several fine-tuned models become one, tensor by tensor over slices, by [`add_task_vectors`],
+//! [`ties`](ties()), [`dare`](dare()), [`slerp`](slerp()), [`uniform_soup`] or [`greedy_soup`];
+//! [`search_coefficients`] finds a coefficient for each. [`WeightDistances`] says how far
+//! fine-tuning went.
 //!
 //! Knows the safetensors format; never images, models or datasets.
 //! Source: Ilharco et al. 2022, "Patching open-vocabulary models by interpolating weights",
@@ -27,22 +32,40 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arithmetic;
 mod blend;
 mod checkpoint;
 mod choose;
+mod coefficients;
 mod compatibility;
+mod dare;
+mod distance;
 mod element;
 mod error;
+mod geometry;
 mod interpolate;
+mod layer_group;
+mod merge;
 mod plan;
 mod publish;
 mod race;
+mod slerp;
+mod soup;
 mod stream;
 mod survey;
+mod ties;
 
+pub use arithmetic::add_task_vectors;
 pub use blend::interpolate_values;
 pub use choose::{Candidate, Choice, Rule, ValidationAccuracy, choose};
+pub use coefficients::{BUDGET, Evaluated, Searched, search_coefficients};
+pub use dare::{Dare, dare};
+pub use distance::{WeightDistance, WeightDistances};
 pub use element::FloatDtype;
 pub use error::{Error, Result};
 pub use interpolate::{FileIdentity, Method, Options, Report, interpolate};
+pub use layer_group::{LayerGroup, Tower};
 pub use race::{Audit, RaceConfig, Raced, Request, Shape, Tally, race};
+pub use slerp::{Path, slerp};
+pub use soup::{GreedySoup, TriedSoup, greedy_soup, uniform_soup};
+pub use ties::{Ties, ties};

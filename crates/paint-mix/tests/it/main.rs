@@ -3,6 +3,8 @@
 
 mod checkpoints;
 mod choice;
+mod coefficients;
 mod interpolation;
+mod merging;
 mod race;
 mod refusals;

@@ -1,0 +1,51 @@
+//! Spherical interpolation of two weight tensors.
+
+use crate::{
+    Result,
+    geometry::Sums,
+    interpolate_values,
+    merge::{check_coefficient, check_lengths, fill},
+};
+
+/// Absolute cosine above which an arc is not told from a line; mergekit's number.
+const PARALLEL: f64 = 0.9995;
+
+/// Which way [`slerp`] went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Along the great circle.
+    Arc,
+    /// Straight, as [`interpolate_values`] does: the tensors are nearly parallel or opposite, or
+    /// one is zero.
+    Line,
+}
+
+/// `out = sin((1 - alpha) φ) / sin φ · zero_shot + sin(alpha φ) / sin φ · fine_tuned`, with φ the
+/// angle between the two tensors, each taken as one vector.
+///
+/// Shoemake 1985, "Animating rotation with quaternion curves". Tensors of equal norm keep it; else
+/// the norm passes from one to the other. Where the absolute cosine is above 0.9995, which is
+/// where fine-tuning leaves most tensors, the straight line is taken. `alpha` 0 and 1 give the
+/// sides bit for bit.
+///
+/// # Errors
+/// [`Error::Length`](crate::Error::Length) if the slices differ in length,
+/// [`Error::Setting`](crate::Error::Setting) if `alpha` is not finite.
+pub fn slerp(zero_shot: &[f32], fine_tuned: &[f32], alpha: f64, out: &mut [f32]) -> Result<Path> {
+    check_lengths(zero_shot, &[fine_tuned], out)?;
+    check_coefficient("alpha", alpha)?;
+    let cosine = Sums::of(zero_shot, fine_tuned).cosine();
+    let angle = match cosine {
+        Some(cosine) if cosine.abs() <= PARALLEL && alpha != 0.0 && alpha != 1.0 => cosine.acos(),
+        _ => {
+            interpolate_values(zero_shot, fine_tuned, alpha, out)?;
+            return Ok(Path::Line);
+        }
+    };
+    let weight = |share: f64| (share * angle).sin() / angle.sin();
+    let (a, b) = (weight(1.0 - alpha), weight(alpha));
+    fill(out, |i| {
+        (a * f64::from(zero_shot[i]) + b * f64::from(fine_tuned[i])) as f32
+    });
+    Ok(Path::Arc)
+}
