@@ -266,7 +266,7 @@ fn curve(task: &Prepared, patched: &Patched) -> Result<Curve> {
 }
 
 /// The mean change of all patched models on the same images of one supported task.
-fn shared_change(results: &[(&Prepared, Patched)], i: usize) -> Result<Difference> {
+pub(crate) fn shared_change(results: &[(&Prepared, Patched)], i: usize) -> Result<Difference> {
     let pairs: Vec<(&Predictions, &Predictions)> = results
         .iter()
         .map(|(_, p)| (&p.zero_shot[i], &p.chosen[i]))
@@ -274,7 +274,10 @@ fn shared_change(results: &[(&Prepared, Patched)], i: usize) -> Result<Differenc
     Ok(Paired::shared(&pairs)?.difference())
 }
 
-fn supported_change_mean(results: &[(&Prepared, Patched)], n_supported: usize) -> Result<Estimate> {
+pub(crate) fn supported_change_mean(
+    results: &[(&Prepared, Patched)],
+    n_supported: usize,
+) -> Result<Estimate> {
     let tasks: Vec<Difference> = (1..=n_supported)
         .map(|i| shared_change(results, i))
         .collect::<Result<_>>()?;
@@ -323,7 +326,7 @@ pub(crate) fn change(d: Difference) -> Result<Estimate> {
 }
 
 /// Patched minus zero-shot on evaluated task `i`; with alpha = 0 they are one model.
-fn task_change(patched: &Patched, i: usize) -> Result<Difference> {
+pub(crate) fn task_change(patched: &Patched, i: usize) -> Result<Difference> {
     let (before, after) = (&patched.zero_shot[i], &patched.chosen[i]);
     if patched.searched.choice.alpha == 0.0 {
         return Ok(Difference::unchanged(before.len() as u64));

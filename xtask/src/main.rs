@@ -11,6 +11,7 @@ mod hierarchy;
 mod line;
 mod logits;
 mod machine;
+mod many;
 mod mirror;
 mod model;
 mod models;
@@ -22,11 +23,14 @@ mod pretrain;
 mod progress;
 mod question;
 mod rq1;
+mod rq2;
+mod rq3;
 mod rq4;
 mod run_dir;
 mod search;
 mod subject;
 mod tasks;
+mod tested;
 mod theta;
 mod verify;
 mod workspace;
@@ -54,6 +58,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Rq1(rq1::Rq1Args),
+    Rq2(rq2::Args),
+    Rq3(rq3::Args),
     Rq4(rq4::Args),
     Patch(rq1::PatchArgs),
     Pretrain(pretrain::Args),
@@ -75,6 +81,8 @@ fn main() -> ExitCode {
     let console = Console::new();
     let result = match Cli::parse().command {
         Command::Rq1(args) => rq1::rq1(&args, &console),
+        Command::Rq2(args) => rq2::run(&args, &console),
+        Command::Rq3(args) => rq3::run(&args, &console),
         Command::Rq4(args) => rq4::run(&args, &console),
         Command::Patch(args) => rq1::patch_own(&args, &console),
         Command::Pretrain(args) => pretrain::run(&args, &console),

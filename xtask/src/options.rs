@@ -96,10 +96,13 @@ pub(crate) struct Asked<'a> {
     /// Those of the suite's patching tasks that are asked for.
     pub(crate) patching: Vec<String>,
     pub(crate) settings: Settings,
+    /// At most so many validation images of every task.
+    pub(crate) limit_validation: Option<usize>,
     pub(crate) common: &'a Common,
 }
 
 /// How it is patched.
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) fine_tune: FineTuneConfig,
     /// The alphas to choose from.
@@ -148,6 +151,7 @@ impl<'a> Asked<'a> {
             settings: args.common.settings(&suite, grid, rule)?,
             patching,
             suite,
+            limit_validation: args.common.limit,
             common: &args.common,
         })
     }

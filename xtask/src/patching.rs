@@ -26,6 +26,8 @@ pub(crate) struct Patched {
     pub(crate) fine_tuned: FineTuned,
     /// The weights at the chosen alpha.
     pub(crate) theta: Theta,
+    /// Of fine-tuning.
+    seed: u64,
 }
 
 /// Patches the subject's model on `task`, keeping an eye on its supported tasks.
@@ -39,8 +41,6 @@ pub(crate) fn patch(
     let zero_shot = &subject.zero_shot;
     let config = &settings.fine_tune;
     let fine_tuned = fine_tuned(subject, zero_shot, &[task], config, &task.name, console)?;
-    let checkpoints = run.path.join("checkpoints").join(subject.place(&task.name));
-    fine_tuned.put(&checkpoints.join("fine_tuned"))?;
     let line = Line {
         subject,
         from: zero_shot,
@@ -75,24 +75,33 @@ pub(crate) fn patch(
     let at_one = test(1.0, task)?;
     bar.finish_and_clear();
 
-    let theta = line.at(alpha)?;
-    let checkpoint = checkpoints.join("patched");
-    if !checkpoint.join("model.safetensors").exists() {
-        let provenance = Provenance {
-            parents: vec![subject.as_parent(), fine_tuned.as_parent()?],
-            task: Some(task.name.clone()),
-            seed: Some(settings.fine_tune.seed),
-            alpha: Some(alpha),
-            ..Default::default()
-        };
-        subject.write(&checkpoint, &theta.tensors, &provenance)?;
-    }
     Ok(Patched {
+        theta: line.at(alpha)?,
         searched,
         zero_shot,
         chosen,
         at_one,
         fine_tuned,
-        theta,
+        seed: config.seed,
     })
+}
+
+impl Patched {
+    /// Leaves the fine-tuned and the patched checkpoint in the run.
+    pub(crate) fn keep(&self, subject: &Subject, task: &Prepared, run: &RunDir) -> Result<()> {
+        let checkpoints = run.path.join("checkpoints").join(subject.place(&task.name));
+        self.fine_tuned.put(&checkpoints.join("fine_tuned"))?;
+        let patched = checkpoints.join("patched");
+        if patched.join("model.safetensors").exists() {
+            return Ok(());
+        }
+        let provenance = Provenance {
+            parents: vec![subject.as_parent(), self.fine_tuned.as_parent()?],
+            task: Some(task.name.clone()),
+            seed: Some(self.seed),
+            alpha: Some(self.searched.choice.alpha),
+            ..Default::default()
+        };
+        subject.write(&patched, &self.theta.tensors, &provenance)
+    }
 }

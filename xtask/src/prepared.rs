@@ -34,6 +34,8 @@ pub(crate) struct Source<'a> {
     pub(crate) seed: u64,
     /// At most so many images of a split; all of them if none.
     pub(crate) limit: Option<usize>,
+    /// The same of the validation split.
+    pub(crate) limit_validation: Option<usize>,
 }
 
 impl Prepared {
@@ -50,7 +52,11 @@ impl Prepared {
         let mut revision = None;
         for &split in splits {
             let mut dataset = Dataset::open(task, split, source.hub)?;
-            if let Some(limit) = source.limit {
+            let limit = match split {
+                SplitName::Validation => source.limit_validation,
+                SplitName::Train | SplitName::Test => source.limit,
+            };
+            if let Some(limit) = limit {
                 dataset = dataset.subset(limit.min(dataset.len()), source.seed);
             }
             if dataset.is_empty() {

@@ -48,6 +48,7 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
         patching: vec![args.task.clone()],
         train_part: BTreeMap::new(),
         model: None,
+        models: Vec::new(),
         fine_tune: None,
     };
     let model = &args.common.model;
@@ -59,6 +60,7 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
             .common
             .settings(&suite, grid(20), RuleName::BestPatch)?,
         suite,
+        limit_validation: args.common.limit,
         common: &args.common,
     };
     ask(&asked, model, console)
@@ -99,6 +101,7 @@ pub(crate) fn patch_all<'a>(
         let started = Instant::now();
         let patched = patch(subject, task, &run.asked.settings, &run.dir, run.console)?;
         record(run, subject, &task.name, &patched)?;
+        patched.keep(subject, task, &run.dir)?;
         run.console.say(format!(
             "{}: {} ({:.0} s)",
             task.name,

@@ -70,27 +70,30 @@ impl RunDir {
         if let Some(found) = read_predictions(&path)? {
             return Ok(found);
         }
-        let shared = key.map(|key| {
-            let folder = workspace::runs().join("answers").join(&key[..2]);
-            folder.join(format!("{key}.json"))
-        });
-        let known = match &shared {
-            Some(shared) => read_predictions(shared)?,
-            None => None,
+        let predictions = match key {
+            Some(key) => shared_predictions(key, make)?,
+            None => make()?,
         };
-        let (predictions, new) = match known {
-            Some(found) => (found, false),
-            None => (make()?, true),
-        };
-        let bytes = serde_json::to_vec(&predictions)?;
-        if let Some(shared) = shared.filter(|_| new) {
-            // Several processes may measure the same.
-            let part = shared.with_extension(format!("{}.part", std::process::id()));
-            write_through(&part, &shared, &bytes)?;
-        }
-        write_atomically(&path, &bytes)?;
+        write_atomically(&path, &serde_json::to_vec(&predictions)?)?;
         Ok(predictions)
     }
+}
+
+/// Predictions that any run may have made; `key` says all that decides them.
+pub(crate) fn shared_predictions(
+    key: &str,
+    make: impl FnOnce() -> Result<Predictions>,
+) -> Result<Predictions> {
+    let folder = workspace::runs().join("answers").join(&key[..2]);
+    let path = folder.join(format!("{key}.json"));
+    if let Some(found) = read_predictions(&path)? {
+        return Ok(found);
+    }
+    let predictions = make()?;
+    // Several processes may measure the same.
+    let part = path.with_extension(format!("{}.part", std::process::id()));
+    write_through(&part, &path, &serde_json::to_vec(&predictions)?)?;
+    Ok(predictions)
 }
 
 fn read_predictions(path: &Path) -> Result<Option<Predictions>> {

@@ -54,6 +54,10 @@ impl Search {
         }
     }
 
+    pub(crate) fn is_grid(&self) -> bool {
+        matches!(self, Self::Grid { .. })
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Grid { .. } => "grid",
@@ -211,7 +215,7 @@ fn points_of(grid: &[f64], raced: &Raced) -> Result<Vec<(f64, Vec<Option<Proport
 }
 
 /// Standard error of the mean drop over tasks, whose images are independent.
-fn drop_error(before: &[Predictions], after: &[Predictions]) -> Result<f64> {
+pub(crate) fn drop_error(before: &[Predictions], after: &[Predictions]) -> Result<f64> {
     let mut variance = 0.0;
     for (before, after) in before.iter().zip(after) {
         variance += Paired::new(before, after)?.standard_error().powi(2);

@@ -15,7 +15,7 @@ use crate::models::find_model;
 use crate::options::Asked;
 use crate::prepared::{Prepared, Source};
 use crate::progress::Console;
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, shared_predictions};
 use crate::tasks::{find_task, hub_of, prepare_world};
 use crate::theta::Theta;
 use crate::workspace;
@@ -28,6 +28,7 @@ pub(crate) struct Tasks {
     cache: PathBuf,
     seed: u64,
     limit: Option<usize>,
+    limit_validation: Option<usize>,
 }
 
 /// A model and its tasks.
@@ -93,6 +94,7 @@ impl Tasks {
             cache: workspace::runs().join("cache"),
             seed: asked.common.seed,
             limit: asked.common.limit,
+            limit_validation: asked.limit_validation,
             patching,
             supported,
         })
@@ -117,6 +119,7 @@ impl Tasks {
             cache: &self.cache,
             seed: self.seed,
             limit: self.limit,
+            limit_validation: self.limit_validation,
         };
         Prepared::open(task, splits, model, &source, console)
     }
@@ -237,9 +240,22 @@ impl Subject {
         make: impl FnOnce() -> Result<Theta>,
     ) -> Result<Predictions> {
         let name = self.answers_name(name, on, split);
-        let key = machine::sha256(format!("{key} {}", on.key(split)?).as_bytes());
+        let key = answers_key(key, on, split)?;
         run.predictions(&name, Some(&key), || {
             on.predict(&make()?.clip(&self.model.config)?, &self.model, split)
+        })
+    }
+
+    /// As [`Subject::answers`], for weights that are only looked at in passing: the run itself
+    /// does not keep them.
+    pub(crate) fn passing_answers(
+        &self,
+        theta: &Theta,
+        on: &Prepared,
+        split: SplitName,
+    ) -> Result<Predictions> {
+        shared_predictions(&answers_key(&theta.key, on, split)?, || {
+            on.predict(&theta.clip(&self.model.config)?, &self.model, split)
         })
     }
 
@@ -263,6 +279,12 @@ impl Subject {
         }
         Ok(())
     }
+}
+
+fn answers_key(theta: &str, on: &Prepared, split: SplitName) -> Result<String> {
+    Ok(machine::sha256(
+        format!("{theta} {}", on.key(split)?).as_bytes(),
+    ))
 }
 
 /// What to say when a zero-shot model does not know a task at all, which names in the wrong order

@@ -67,6 +67,32 @@ impl Theta {
         })
     }
 
+    /// These zero-shot weights merged with `others`, which were made of them: `make` gets a tensor's
+    /// name, its values here and in the others, and where to write. `how` says what `make` does.
+    pub(crate) fn merged(
+        &self,
+        others: &[&Self],
+        how: &str,
+        config: &ClipConfig,
+        make: impl Fn(&str, &[f32], &[&[f32]], &mut [f32]) -> Result<()>,
+    ) -> Result<Self> {
+        let merged = self.with_image_side(config, |name, values, out| {
+            let values_of = |other: &&Self| other.tensors[name].flatten_all()?.to_vec1::<f32>();
+            let of_others = others
+                .iter()
+                .map(values_of)
+                .collect::<Result<Vec<_>, _>>()?;
+            let of_others: Vec<&[f32]> = of_others.iter().map(Vec::as_slice).collect();
+            make(name, values, &of_others, out)
+        })?;
+        let keys: Vec<&str> = others.iter().map(|other| other.key.as_str()).collect();
+        let text = format!("{how} {} {}", self.key, keys.join(" "));
+        Ok(Self {
+            key: machine::sha256(text.as_bytes()),
+            ..merged
+        })
+    }
+
     pub(crate) fn clip(&self, config: &ClipConfig) -> Result<Clip> {
         Ok(Clip::from_tensors(config, &self.tensors)?)
     }

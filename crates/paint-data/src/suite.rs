@@ -25,6 +25,9 @@ pub struct Suite {
     /// Name or directory of the zero-shot model, if the suite comes with one.
     #[serde(default)]
     pub model: Option<String>,
+    /// Names or directories of models of several sizes, smallest first, to compare with each other.
+    #[serde(default)]
+    pub models: Vec<String>,
     /// Hyperparameters of fine-tuning that suit the model; read by whoever trains.
     #[serde(default)]
     pub fine_tune: Option<toml::Table>,

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Predictions, Result,
-    binomial::{fair_split, limits},
+    binomial::{fair_split, limits, student_t},
     proportion::mean_with_interval,
 };
 use serde::{Deserialize, Serialize};
@@ -271,6 +271,33 @@ pub fn mean_difference(parts: &[Difference]) -> Result<Difference> {
     })
 }
 
+/// Mean of a difference over seeds, with Student's interval for the mean: what another seed would
+/// give, on the same images. One seed says nothing of that and keeps its own interval.
+///
+/// # Errors
+/// [`Error::Empty`] if there are none.
+pub fn mean_over_seeds(seeds: &[Difference]) -> Result<Difference> {
+    let Some((&first, rest)) = seeds.split_first() else {
+        return Err(Error::Empty {
+            what: "differences",
+        });
+    };
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let n = seeds.len() as f64;
+    let value = seeds.iter().map(|d| d.value).sum::<f64>() / n;
+    let squares: f64 = seeds.iter().map(|d| (d.value - value).powi(2)).sum();
+    let half = student_t(n - 1.0) * (squares / (n - 1.0) / n).sqrt();
+    Ok(Difference {
+        value,
+        low: (value - half).max(-1.0),
+        high: (value + half).min(1.0),
+        n: first.n,
+        p: None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +353,25 @@ mod tests {
         assert!((found.p.unwrap() - 22.0 / 1024.0).abs() < 1e-12);
         assert_eq!(found.n, 100);
         assert!(found.low > 0.0 && found.low < 0.08 && found.high > 0.08 && found.high < 0.18);
+    }
+
+    #[test]
+    fn seeds_by_hand() {
+        let of = |value: f64| Difference {
+            value,
+            low: value - 0.5,
+            high: value + 0.5,
+            n: 70,
+            p: Some(0.1),
+        };
+        assert_eq!(mean_over_seeds(&[of(0.2)]).unwrap(), of(0.2));
+        // Deviation 0.1, t = 4.302653 with two degrees of freedom.
+        let found = mean_over_seeds(&[of(0.1), of(0.2), of(0.3)]).unwrap();
+        let half = 4.302_653 * 0.1 / 3_f64.sqrt();
+        assert!((found.value - 0.2).abs() < 1e-12 && found.n == 70);
+        assert!((found.high - found.value - half).abs() < 1e-6, "{found:?}");
+        assert!((found.value - found.low - half).abs() < 1e-6, "{found:?}");
+        assert!(mean_over_seeds(&[]).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::{
     Error, Predictions, Result,
     predictions::{check_labels, rank},
 };
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use paint_clip::{Clip, Preprocessor, ZeroShotHead};
 use paint_data::PixelTable;
 use paint_nn::Lanes;
@@ -69,9 +69,7 @@ pub fn predict_rows(
     let lanes = Lanes::new().map_err(Error::Threads)?;
     let done = Mutex::new(0);
     let work = |rows: &[usize]| -> Result<Vec<u32>> {
-        let mut bytes = vec![0; rows.len() * pixels.image_bytes()];
-        pixels.read(rows, &mut bytes)?;
-        let images = preprocessor.normalize(&bytes, rows.len(), &Device::Cpu)?;
+        let images = images_of(preprocessor, pixels, rows)?;
         let logits = head.logits(&clip.encode_image(&images)?)?;
         let mut ranked = Vec::new();
         let logits = logits.flatten_all()?.to_vec1::<f32>()?;
@@ -85,6 +83,34 @@ pub fn predict_rows(
     let ranked = lanes.map(rows.chunks(batch).collect(), work);
     let ranked = ranked.into_iter().collect::<Result<Vec<_>>>()?.concat();
     Predictions::new(labels, ranked, n_classes)
+}
+
+/// Image features of some images of the table, in the order given, as [`Clip::encode_image`] gives
+/// them: `[rows.len(), d]`, row by row. `batch` images are encoded at a time, one thread each.
+///
+/// # Errors
+/// If a row is beyond the table, the table's size is not the preprocessor's, or the model fails.
+pub fn features(
+    clip: &Clip,
+    preprocessor: &Preprocessor,
+    pixels: &PixelTable,
+    rows: &[usize],
+    batch: usize,
+) -> Result<Vec<f32>> {
+    let lanes = Lanes::new().map_err(Error::Threads)?;
+    let work = |rows: &[usize]| -> Result<Vec<f32>> {
+        let images = images_of(preprocessor, pixels, rows)?;
+        Ok(clip.encode_image(&images)?.flatten_all()?.to_vec1()?)
+    };
+    let parts = lanes.map(rows.chunks(batch.max(1)).collect(), work);
+    Ok(parts.into_iter().collect::<Result<Vec<_>>>()?.concat())
+}
+
+/// Normalised pixels of some images: `[rows.len(), 3, h, w]`.
+fn images_of(preprocessor: &Preprocessor, pixels: &PixelTable, rows: &[usize]) -> Result<Tensor> {
+    let mut bytes = vec![0; rows.len() * pixels.image_bytes()];
+    pixels.read(rows, &mut bytes)?;
+    Ok(preprocessor.normalize(&bytes, rows.len(), &Device::Cpu)?)
 }
 
 /// What the images are: the dataset's content, and which of them are not there. The transform is

@@ -1,0 +1,364 @@
+//! `cargo xtask rq2`: do larger models patch better?
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use paint_data::{Rng, SplitName};
+use paint_eval::{
+    Alignment, Cka, Difference, Paired, Predictions, Proportion, features, mean_difference,
+    mean_proportion,
+};
+use paint_mix::{LayerGroup, WeightDistances};
+use paint_report::{
+    Alpha, Curve, CurvePoint, Estimate, Kind, LayerChange, Measure, Record, Rq2Findings, Rq2Size,
+    Split, Verdict, rq2_sections, rq2_table,
+};
+
+use crate::findings::{change, estimate, shared_change, supported_change_mean, task_change};
+use crate::options::{Asked, RuleName, SuiteArgs};
+use crate::patching::Patched;
+use crate::prepared::Prepared;
+use crate::progress::Console;
+use crate::question::{Answer, Run, points};
+use crate::rq1::patch_all;
+use crate::subject::{Subject, Tasks};
+use crate::theta::Theta;
+
+/// Do larger models patch better?
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    suite: SuiteArgs,
+    /// Models of several sizes, comma-separated, the smallest first [default: the suite's]
+    #[arg(long, value_delimiter = ',')]
+    models: Vec<String>,
+}
+
+/// Images in a batch of CKA: enough for its estimator, few enough for an interval over batches.
+const CKA_BATCH: usize = 100;
+/// Images of a task that CKA looks at.
+const CKA_IMAGES: usize = 1_000;
+
+type Results<'a> = Vec<(&'a Prepared, Patched)>;
+
+pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
+    let started = Instant::now();
+    let asked = Asked::of_suite("rq2", &args.suite, RuleName::BestPatch, console)?;
+    let names = models(args, &asked)?;
+    if !asked.settings.search.is_grid() {
+        bail!("rq2 compares whole curves, which --search grid measures");
+    }
+    let tasks = Tasks::find(&asked, console)?;
+    let subjects = names
+        .iter()
+        .map(|name| Subject::open_one_of(name, &tasks, console))
+        .collect::<Result<Vec<_>>>()?;
+    let all: Vec<&Subject> = subjects.iter().collect();
+    let options = toml::Table::new();
+    let mut run = Run::open(&asked, options, &tasks, &all, started, console)?;
+
+    let (mut sizes, mut before): (Vec<Rq2Size>, Option<Results<'_>>) = (Vec::new(), None);
+    for subject in &subjects {
+        console.say(format!("{}:", subject.identity.name));
+        let results = patch_all(subject, &mut run)?;
+        let size = size(subject, &results, before.as_ref(), &run)?;
+        record(&mut run, &size)?;
+        sizes.push(size);
+        before = Some(results);
+    }
+    let verdict = Verdict::rq2(&sizes);
+    let findings = Rq2Findings {
+        sizes,
+        supported: match subjects[0].supported.as_slice() {
+            [one] => one.name.clone(),
+            several => format!("mean of {} supported tasks", several.len()),
+        },
+        split: Split::Validation,
+        notes: vec![format!(
+            "CKA: debiased linear estimator (Song et al. 2012), up to {CKA_IMAGES} test images of \
+             every task in batches of {CKA_BATCH}, means over the patching tasks; intervals are \
+             jackknifed over batches."
+        )],
+    };
+    run.publish(Answer {
+        title: format!("Patching {}", names.join(", ")),
+        question: "Do larger models patch better?",
+        sections: rq2_sections(&findings)?,
+        table: rq2_table(&findings.sizes)?.to_text(),
+        lines: findings.sizes.iter().map(line).collect(),
+        verdict,
+    })
+}
+
+fn models(args: &Args, asked: &Asked<'_>) -> Result<Vec<String>> {
+    if asked.common.model.is_some() {
+        bail!("rq2 compares models; give them with --models A,B,C");
+    }
+    let names = match args.models.as_slice() {
+        [] => asked.suite.models.clone(),
+        given => given.to_vec(),
+    };
+    match names.len() {
+        0 => bail!(
+            "suite {} names no models of several sizes; give them with --models A,B,C",
+            asked.suite.name
+        ),
+        1 => bail!(
+            "--models {}: a single size has nothing to be compared with",
+            names[0]
+        ),
+        _ => Ok(names),
+    }
+}
+
+fn size(
+    subject: &Subject,
+    results: &Results<'_>,
+    smaller: Option<&Results<'_>>,
+    run: &Run<'_>,
+) -> Result<Rq2Size> {
+    let n_supported = subject.supported.len();
+    let gains: Vec<Difference> = results
+        .iter()
+        .map(|(_, patched)| task_change(patched, 0))
+        .collect::<Result<_>>()?;
+    let (cka_supported, cka_patching) = alignments(subject, results, run)?;
+    let parameters = subject.zero_shot.tensors.values();
+    Ok(Rq2Size {
+        name: subject.identity.name.clone(),
+        n_parameters: parameters.map(|tensor| tensor.elem_count() as u64).sum(),
+        gain: change(mean_difference(&gains)?)?,
+        supported_change: supported_change_mean(results, n_supported)?,
+        distance: change(distance(results, n_supported)?)?,
+        step: smaller
+            .map(|smaller| change(step(smaller, results, n_supported)?))
+            .transpose()?,
+        layers: layers(subject, results)?,
+        cka_supported,
+        cka_patching,
+        average: average(results)?,
+    })
+}
+
+/// ½ (zero-shot − patched on the supported tasks) + ½ (fine-tuned − patched on the patching tasks).
+fn distance(results: &Results<'_>, n_supported: usize) -> Result<Difference> {
+    let supported = (1..=n_supported)
+        .map(|i| Ok(negated(shared_change(results, i)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let patching = results
+        .iter()
+        .map(|(_, p)| Ok(Paired::new(&p.chosen[0], &p.at_one)?.difference()))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(mean_difference(&[
+        mean_difference(&supported)?,
+        mean_difference(&patching)?,
+    ])?)
+}
+
+/// How much the distance to the ideal of a model differs from a smaller one's, on the same images.
+fn step(smaller: &Results<'_>, results: &Results<'_>, n_supported: usize) -> Result<Difference> {
+    let pairs = || smaller.iter().zip(results).map(|((_, s), (_, l))| (s, l));
+    // Patched to ideal of the larger and ideal to patched of the smaller: the mean of the two is
+    // half of the difference.
+    let mut supported = Vec::new();
+    for i in 1..=n_supported {
+        let comparisons: Vec<(&Predictions, &Predictions)> = pairs()
+            .flat_map(|(s, l)| {
+                [
+                    (&l.chosen[i], &l.zero_shot[i]),
+                    (&s.zero_shot[i], &s.chosen[i]),
+                ]
+            })
+            .collect();
+        supported.push(Paired::shared(&comparisons)?.difference());
+    }
+    let patching = pairs()
+        .map(|(s, l)| {
+            let comparisons = [(&l.chosen[0], &l.at_one), (&s.at_one, &s.chosen[0])];
+            Ok(Paired::shared(&comparisons)?.difference())
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let half = mean_difference(&[mean_difference(&supported)?, mean_difference(&patching)?])?;
+    Ok(Difference {
+        value: 2.0 * half.value,
+        low: 2.0 * half.low,
+        high: 2.0 * half.high,
+        ..half
+    })
+}
+
+fn negated(difference: Difference) -> Difference {
+    Difference {
+        value: -difference.value,
+        low: -difference.high,
+        high: -difference.low,
+        ..difference
+    }
+}
+
+/// What fine-tuning did to the weights of the image side, means over the tasks.
+fn layers(subject: &Subject, results: &Results<'_>) -> Result<Vec<LayerChange>> {
+    let mut sums: BTreeMap<LayerGroup, (f64, f64)> = BTreeMap::new();
+    for (_, patched) in results {
+        let mut distances = WeightDistances::default();
+        for name in paint_clip::image_tensor_names(&subject.model.config) {
+            let values = |theta: &Theta| theta.tensors[&name].flatten_all()?.to_vec1::<f32>();
+            let tuned = &patched.fine_tuned.theta;
+            distances.add(&name, &values(&subject.zero_shot)?, &values(tuned)?)?;
+        }
+        for (group, found) in distances.groups() {
+            let sum = sums.entry(group).or_default();
+            sum.0 += found.relative.unwrap_or(0.0);
+            sum.1 += found.cosine.unwrap_or(1.0);
+        }
+    }
+    let n = results.len() as f64;
+    let layer = |(group, (distance, cosine)): (LayerGroup, (f64, f64))| LayerChange {
+        group: group.to_string(),
+        relative_distance: distance / n,
+        cosine: cosine / n,
+    };
+    Ok(sums.into_iter().map(layer).collect())
+}
+
+/// CKA between zero-shot and fine-tuned features: on the supported and on the patching tasks.
+fn alignments(
+    subject: &Subject,
+    results: &Results<'_>,
+    run: &Run<'_>,
+) -> Result<(Measure, Measure)> {
+    let n = results.len() * (1 + subject.supported.len());
+    let bar = run.console.bar("CKA", n as u64);
+    let (mut supported, mut patching) = (Vec::new(), Vec::new());
+    for (task, patched) in results {
+        let tuned = &patched.fine_tuned.theta;
+        let on = |on: &Prepared| {
+            let found = cka(subject, tuned, on);
+            bar.inc(1);
+            found
+        };
+        patching.push(on(task)?);
+        for task in &subject.supported {
+            supported.push(on(task)?);
+        }
+    }
+    bar.finish_and_clear();
+    Ok((mean_cka(&supported)?, mean_cka(&patching)?))
+}
+
+fn cka(subject: &Subject, tuned: &Theta, on: &Prepared) -> Result<Alignment> {
+    let (model, table) = (&subject.model, on.table(SplitName::Test)?);
+    let mut rows: Vec<usize> = (0..table.len()).collect();
+    Rng::new(0).shuffle(&mut rows);
+    rows.truncate(CKA_IMAGES);
+    let of = |theta: &Theta| -> Result<Vec<f32>> {
+        let clip = theta.clip(&model.config)?;
+        let preprocessor = &model.preprocessor;
+        Ok(features(&clip, preprocessor, table, &rows, CKA_BATCH)?)
+    };
+    let (before, after) = (of(&subject.zero_shot)?, of(tuned)?);
+    let dim = before.len() / rows.len();
+    let mut cka = Cka::new([dim, dim])?;
+    let batches = before.chunks(CKA_BATCH * dim);
+    for (before, after) in batches.zip(after.chunks(CKA_BATCH * dim)) {
+        // What is left over may be too few for the estimator.
+        if before.len() == CKA_BATCH * dim || rows.len() < CKA_BATCH {
+            cka.add(before, after)?;
+        }
+    }
+    Ok(cka.alignment()?)
+}
+
+/// Mean over tasks and models; the intervals as if they were independent.
+fn mean_cka(all: &[Alignment]) -> Result<Measure> {
+    let n = all.len() as f64;
+    let value = all.iter().map(|a| a.value).sum::<f64>() / n;
+    let half = |a: &Alignment| a.high.map_or(0.0, |high| high - a.value);
+    let half = all.iter().map(|a| half(a).powi(2)).sum::<f64>().sqrt() / n;
+    let n_images = all.iter().map(|a| a.n).sum();
+    Ok(Measure::new(value, value - half, value + half, n_images)?)
+}
+
+/// The mean over the patching tasks at every alpha, on validation.
+fn average(results: &Results<'_>) -> Result<Curve> {
+    let (_, first) = results.first().context("there is no patching task")?;
+    let mut points = Vec::new();
+    for (i, (alpha, _)) in first.searched.points.iter().enumerate() {
+        let (mut supported, mut patching) = (Vec::new(), Vec::new());
+        for (_, patched) in results {
+            let on: Option<Vec<Proportion>> =
+                patched.searched.points[i].1.iter().copied().collect();
+            let on = on.context("a point was not measured on every task")?;
+            patching.push(on[0]);
+            supported.push(mean_proportion(&on[1..])?);
+        }
+        points.push(CurvePoint {
+            alpha: Alpha::new(*alpha)?,
+            supported: estimate(mean_proportion(&supported)?)?,
+            patching: estimate(mean_proportion(&patching)?)?,
+        });
+    }
+    Ok(Curve {
+        task: String::new(),
+        points,
+        chosen: None,
+    })
+}
+
+fn record(run: &mut Run<'_>, size: &Rq2Size) -> Result<()> {
+    let fact = |kind, measure: &str| {
+        Record::new(&run.plan.question, kind)
+            .measure(measure)
+            .model(&size.name)
+            .seed(run.plan.seed)
+    };
+    let difference = |measure, value: &Estimate| fact(Kind::Difference, measure).estimate(value);
+    let mut facts = vec![
+        difference("mean gain", &size.gain),
+        difference("mean supported change", &size.supported_change),
+        difference("distance to the ideal", &size.distance),
+        fact(Kind::Quantity, "CKA, supported").value(size.cka_supported.value),
+        fact(Kind::Quantity, "CKA, patching").value(size.cka_patching.value),
+        fact(Kind::Quantity, "parameters").value(size.n_parameters as f64),
+    ];
+    facts.extend(
+        size.step
+            .iter()
+            .map(|step| difference("minus the smaller", step)),
+    );
+    for layer in &size.layers {
+        let of = |what: &str, value| {
+            fact(Kind::Quantity, &format!("{what}, {}", layer.group)).value(value)
+        };
+        facts.push(of("relative distance", layer.relative_distance));
+        facts.push(of("cosine", layer.cosine));
+    }
+    facts.iter().try_for_each(|fact| run.dir.record(fact))
+}
+
+fn line(size: &Rq2Size) -> serde_json::Value {
+    let layers: Vec<_> = size
+        .layers
+        .iter()
+        .map(|layer| {
+            serde_json::json!({
+                "group": layer.group,
+                "relative_distance": layer.relative_distance,
+                "cosine": layer.cosine,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "kind": "size",
+        "model": size.name,
+        "parameters": size.n_parameters,
+        "gain": points(&size.gain),
+        "supported_change": points(&size.supported_change),
+        "distance_to_ideal": points(&size.distance),
+        "minus_smaller": size.step.as_ref().map(points),
+        "cka_supported": size.cka_supported,
+        "cka_patching": size.cka_patching,
+        "layers": layers,
+    })
+}
