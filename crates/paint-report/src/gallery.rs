@@ -68,5 +68,5 @@ pub(crate) fn prediction_html(prediction: &str, label: &str) -> String {
     } else {
         "wrong"
     };
-    format!("<b class=\"{class}\">{}</b>", escape(prediction))
+    format!("<b class=\"prediction {class}\">{}</b>", escape(prediction))
 }

@@ -181,7 +181,7 @@ joint        90.0 [89.0, 91.0]  80.0 [79.0, 81.0]  84.8 [83.8, 85.8]  −0.2 [�
         &[
             "9 tasks in one model",
             "<td class=\"number\">17</td>",
-            "<td class=\"number down2\">▼ −2.0 <span class=\"ci\">[−2.4, −1.6]</span></td>",
+            "<td class=\"number change down2\">▼ −2.0 <span class=\"ci\">[−2.4, −1.6]</span></td>",
             "joint, 2 tasks: 84.9 [83.9, 85.9] %",
             "line dashed",
         ],
@@ -256,9 +256,9 @@ mean    40.0 [37.0, 43.0]  90.0 [88.0, 92.0]  50.0 [47.0, 53.0]  54.0 [51.0, 57.
     check_contains(
         &page,
         &[
-            "<td class=\"number up4\">▲ +30.0 ",
-            "<td class=\"number down3\">▼ −12.0 ",
-            "<td class=\"number\">+0.5 ",
+            "<td class=\"number change up4\">▲ +30.0 ",
+            "<td class=\"number change down3\">▼ −12.0 ",
+            "<td class=\"number change\">+0.5 ",
             "<td class=\"number\"></td>",
         ],
     );

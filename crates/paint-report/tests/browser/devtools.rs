@@ -42,6 +42,7 @@ impl Page {
                 "--no-sandbox",
                 "--no-first-run",
                 "--disable-gpu",
+                "--hide-scrollbars",
                 "--disable-dev-shm-usage",
                 "--disable-background-networking",
                 "--host-resolver-rules=MAP * ~NOTFOUND",
