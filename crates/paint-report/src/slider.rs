@@ -48,7 +48,8 @@ pub struct Slider {
 impl Slider {
     /// A figure over `curve`, whose points are in the order of alpha and whose chosen alpha is one
     /// of them: there the slider starts. `supported` names the supported task, `split` says whose
-    /// images the curve is of. A dozen examples whose predictions change with alpha show most.
+    /// images the curve is of; a page shows the same three once. A dozen examples whose predictions
+    /// change with alpha show most.
     ///
     /// # Errors
     /// Refuses a curve without points, alphas that do not rise, a chosen alpha that is none of
@@ -116,13 +117,10 @@ impl Slider {
         &self.curve.points[self.i_chosen]
     }
 
-    /// Unique on a page that shows a task once.
+    /// The same for the same two tasks and split: names hold characters that ids may not.
     fn id(&self) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        format!(
-            "slider-{}",
-            self.curve.task.chars().map(plain).collect::<String>()
-        )
+        let names = [&self.curve.task, &self.supported, split_name(self.split)];
+        format!("slider-{:.8x}", Sha256::digest(names.join("\n")))
     }
 
     /// The JSON that the script reads.
