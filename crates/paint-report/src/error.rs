@@ -122,6 +122,36 @@ pub enum Error {
         /// This row's.
         actual: String,
     },
+    /// The points of a slider are not in the order of alpha.
+    #[error(
+        "task {task}: alpha {alpha} does not rise; sort the points of the slider by alpha, each once"
+    )]
+    AlphaOrder {
+        /// The patching task.
+        task: String,
+        /// The alpha that is not above the one before it.
+        alpha: f64,
+    },
+    /// The chosen alpha of a slider is missing, or none of its points.
+    #[error("task {task}: the slider has no point at the chosen alpha; measure that alpha too")]
+    ChosenAlpha {
+        /// The patching task.
+        task: String,
+    },
+    /// An example lacks predictions.
+    #[error(
+        "task {task}, an example of {label}: {actual} predictions, expected {expected}, one per alpha"
+    )]
+    Predictions {
+        /// The example's task.
+        task: String,
+        /// The example's class.
+        label: String,
+        /// Number of predictions.
+        actual: usize,
+        /// Number of points of the curve.
+        expected: usize,
+    },
     /// An example image is not a PNG file.
     #[error("an example image is not a PNG file; encode its pixels as PNG first")]
     NotPng,

@@ -54,18 +54,19 @@ fn item(example: &BeforeAfter) -> String {
 /// The image, named by its true class.
 pub(crate) fn image(png: &Png, label: &str) -> String {
     format!(
-        "<img src=\"{}\" alt=\"image of: {}\">",
+        "<img src=\"{}\" alt=\"image of: {}\"/>",
         png.data_uri(),
         escape(label)
     )
 }
 
-/// A prediction, right or wrong told by a sign, a word for screen readers, and colour.
+/// A prediction; the style sheet tells right from wrong by a sign, a word for screen readers, and
+/// colour.
 pub(crate) fn prediction_html(prediction: &str, label: &str) -> String {
     let class = if prediction == label {
         "right"
     } else {
         "wrong"
     };
-    format!("<b class=\"{class}\">{}</b>", escape(prediction))
+    format!("<b class=\"prediction {class}\">{}</b>", escape(prediction))
 }

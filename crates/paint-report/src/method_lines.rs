@@ -3,6 +3,7 @@
 use crate::axis::Axis;
 use crate::escape::escape;
 use crate::figure::{Figure, N_SERIES, marker, px, svg, swatch, vertical_axis};
+use crate::table::distinct;
 use crate::tradeoff::path;
 use crate::{Error, Result, Rq3Row, format_percent, number};
 use std::fmt::Write;
@@ -26,12 +27,7 @@ pub(crate) fn method_lines(rows: &[Rq3Row]) -> Result<Figure> {
     if means.is_empty() {
         return Err(Error::Empty);
     }
-    let mut methods: Vec<&str> = Vec::new();
-    for row in &means {
-        if !methods.contains(&row.method.as_str()) {
-            methods.push(&row.method);
-        }
-    }
+    let methods = distinct(means.iter().map(|row| row.method.as_str()));
     let ends = means
         .iter()
         .flat_map(|row| [row.combined.low(), row.combined.high()]);

@@ -3,6 +3,7 @@
 use crate::escape::escape;
 use crate::figure::Figure;
 use crate::gallery::Gallery;
+use crate::slider::{self, Slider};
 use crate::table::Table;
 use crate::verdict::printed;
 use crate::{Error, Outcome, Result, Verdict, number};
@@ -55,6 +56,8 @@ pub enum Block {
     Figure(Figure),
     /// Example images.
     Gallery(Gallery),
+    /// The figure with a slider for alpha.
+    Slider(Slider),
 }
 
 /// What somebody else needs to get the same numbers.
@@ -78,7 +81,7 @@ pub struct Repetition {
     pub wall_time: Duration,
 }
 
-/// The page: one HTML document that fetches nothing.
+/// The page: one HTML document that fetches nothing. It runs no script but the slider's.
 pub fn report(input: &ReportInput) -> String {
     let sections: String = input
         .sections
@@ -86,15 +89,23 @@ pub fn report(input: &ReportInput) -> String {
         .filter(|s| !s.blocks.is_empty())
         .map(section)
         .collect();
+    let mut blocks = input.sections.iter().flat_map(|section| &section.blocks);
+    let (script, script_source) = match blocks.any(|block| matches!(block, Block::Slider(_))) {
+        true => (
+            format!("<script>{}</script>\n", slider::SCRIPT),
+            slider::script_source(),
+        ),
+        false => (String::new(), "'none'".to_owned()),
+    };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src {script_source}; style-src 'unsafe-inline'; img-src data:\">\n\
          <link rel=\"icon\" href=\"data:,\">\n\
          <title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n\
          <header>\n<h1>{title}</h1>\n<p class=\"question\">{question}</p>\n{verdict}</header>\n\
-         {sections}{repetition}</main>\n</body>\n</html>\n",
+         {sections}{repetition}</main>\n{script}</body>\n</html>\n",
         title = escape(&input.title),
         style = include_str!("page.css"),
         question = escape(&input.question),
@@ -178,6 +189,7 @@ fn block(block: &Block) -> String {
         Block::Table(table) => table.to_html(),
         Block::Figure(figure) => figure.to_html(),
         Block::Gallery(gallery) => gallery.to_html(),
+        Block::Slider(slider) => slider.to_html(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The numbers of question 2, and the tables and sections that show them.
 
 use crate::page::{Block, Section};
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Table, distinct};
 use crate::tradeoff::sizes_figure;
 use crate::{Curve, Error, Estimate, Measure, Result, Split, number};
 
@@ -127,12 +127,8 @@ pub fn rq2_sections(findings: &Rq2Findings) -> Result<Vec<Section>> {
 
 /// One row per group of layers, two columns per size; none without any group.
 fn layers_table(sizes: &[Rq2Size]) -> Option<Table> {
-    let mut groups: Vec<&str> = Vec::new();
-    for layer in sizes.iter().flat_map(|size| &size.layers) {
-        if !groups.contains(&layer.group.as_str()) {
-            groups.push(&layer.group);
-        }
-    }
+    let layers = sizes.iter().flat_map(|size| &size.layers);
+    let groups = distinct(layers.map(|layer| layer.group.as_str()));
     let cells = |group: &str, size: &Rq2Size| {
         let layer = size.layers.iter().find(|layer| layer.group == group);
         let print = |get: fn(&LayerChange) -> f64| {

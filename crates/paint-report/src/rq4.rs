@@ -1,7 +1,7 @@
 //! The numbers of question 4, and the tables and sections that show them.
 
 use crate::page::{Block, Section};
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Table, distinct};
 use crate::{Error, Estimate, Result, number};
 
 /// One task whose classes were cut into halves A and B at random: patched on A, tested on B.
@@ -96,17 +96,11 @@ pub fn rq4_sections(findings: &Rq4Findings) -> Result<Vec<Section>> {
 
 /// The cross-task matrix: patched on the row, tested on the column, in points; none without pairs.
 pub fn transfer_table(transfers: &[Transfer]) -> Option<Table> {
-    let (mut patched_on, mut tested_on): (Vec<&str>, Vec<&str>) = Default::default();
-    for transfer in transfers {
-        for (names, name) in [
-            (&mut patched_on, &transfer.patched_on),
-            (&mut tested_on, &transfer.tested_on),
-        ] {
-            if !names.contains(&name.as_str()) {
-                names.push(name);
-            }
-        }
-    }
+    let patched_on = distinct(transfers.iter().map(|t| t.patched_on.as_str()));
+    // Tasks on both sides stand in one order.
+    let tested = |name: &&str| transfers.iter().any(|t| t.tested_on == *name);
+    let in_both = patched_on.iter().copied().filter(tested);
+    let tested_on = distinct(in_both.chain(transfers.iter().map(|t| t.tested_on.as_str())));
     let cell = |row: &str, column: &str| {
         let found = transfers
             .iter()

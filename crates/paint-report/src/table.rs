@@ -125,10 +125,10 @@ impl Table {
 
     fn html_heading(&self, column: usize) -> String {
         let cell = self.rows.first().and_then(|row| row.get(column));
-        let class = if matches!(cell, Some(Cell::Number { .. } | Cell::Change(_))) {
-            " class=\"number\""
-        } else {
-            ""
+        let class = match cell {
+            Some(Cell::Number { .. }) => " class=\"number\"",
+            Some(Cell::Change(_)) => " class=\"number change\"",
+            Some(Cell::Text(_)) | None => "",
         };
         format!(
             "<th scope=\"col\"{class}>{}</th>",
@@ -258,19 +258,19 @@ fn html_row(cells: &[Cell]) -> String {
             Cell::Text(text) if column == 0 => format!("<th scope=\"row\">{}</th>", escape(text)),
             Cell::Text(text) => format!("<td>{}</td>", escape(text)),
             Cell::Number { .. } => html_number(cell, ""),
-            Cell::Change(change) => html_number(cell, &tint(change)),
+            Cell::Change(change) => html_number(cell, &format!(" change{}", tint(change))),
         })
         .collect();
     format!("<tr>{cells}</tr>\n")
 }
 
-fn html_number(cell: &Cell, tint: &str) -> String {
+fn html_number(cell: &Cell, classes: &str) -> String {
     let (value, interval) = cell.printed().unwrap_or_default();
     let interval = interval.map_or(String::new(), |interval| {
         format!(" <span class=\"ci\">{}</span>", escape(&interval))
     });
     format!(
-        "<td class=\"number{tint}\">{}{interval}</td>",
+        "<td class=\"number{classes}\">{}{interval}</td>",
         escape(&value)
     )
 }
@@ -293,6 +293,17 @@ fn one_line(text: &str) -> String {
 
 fn chars(text: &str) -> usize {
     text.chars().count()
+}
+
+/// The names of rows or columns in the order of their first appearance.
+pub(crate) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut distinct = Vec::new();
+    for name in names {
+        if !distinct.contains(&name) {
+            distinct.push(name);
+        }
+    }
+    distinct
 }
 
 #[cfg(test)]

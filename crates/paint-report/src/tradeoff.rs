@@ -29,8 +29,8 @@ pub struct Curve {
     pub chosen: Option<Alpha>,
 }
 
-const WIDTH: f64 = 480.0;
-const HEIGHT: f64 = 400.0;
+pub(crate) const WIDTH: f64 = 480.0;
+pub(crate) const HEIGHT: f64 = 400.0;
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = WIDTH - 16.0;
 const TOP: f64 = 12.0;
@@ -54,6 +54,22 @@ impl Frame {
         (
             self.x.place(percent(&point.supported)),
             self.y.place(percent(&point.patching)),
+        )
+    }
+
+    /// Both intervals of a point as the path of a cross.
+    pub(crate) fn intervals(&self, point: &CurvePoint) -> String {
+        let (x, y) = self.place(point);
+        let end_x = |fraction: f64| px(self.x.clamp(fraction * 100.0));
+        let end_y = |fraction: f64| px(self.y.clamp(fraction * 100.0));
+        format!(
+            "M{} {}H{}M{} {}V{}",
+            end_x(point.supported.low()),
+            px(y),
+            end_x(point.supported.high()),
+            px(x),
+            end_y(point.patching.low()),
+            end_y(point.patching.high())
         )
     }
 }
@@ -224,7 +240,7 @@ pub(crate) fn draw_frame(frame: &Frame, supported: &str, patching: &str, out: &m
     );
 }
 
-fn draw_line(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
+pub(crate) fn draw_line(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
     let places: Vec<(f64, f64)> = curve
         .points
         .iter()
@@ -238,7 +254,7 @@ fn draw_line(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
     );
 }
 
-fn draw_points(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
+pub(crate) fn draw_points(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
     let _ = writeln!(out, "<g class=\"series s{}\">", series % N_SERIES);
     for point in &curve.points {
         let (x, y) = frame.place(point);
@@ -294,7 +310,7 @@ fn draw_average(frame: &Frame, average: &[(Alpha, f64, f64)], n_tasks: usize, ou
     }
 }
 
-fn draw_chosen(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
+pub(crate) fn draw_chosen(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
     let Some(point) = curve
         .chosen
         .and_then(|alpha| curve.points.iter().find(|p| near(p.alpha, alpha)))
@@ -302,18 +318,11 @@ fn draw_chosen(frame: &Frame, series: usize, curve: &Curve, out: &mut String) {
         return;
     };
     let (x, y) = frame.place(point);
-    let end_x = |fraction: f64| px(frame.x.clamp(fraction * 100.0));
-    let end_y = |fraction: f64| px(frame.y.clamp(fraction * 100.0));
     let _ = writeln!(
         out,
-        "<g class=\"series s{}\"><path class=\"interval\" d=\"M{} {}H{}M{} {}V{}\"/>{}</g>",
+        "<g class=\"series s{}\"><path class=\"interval\" d=\"{}\"/>{}</g>",
         series % N_SERIES,
-        end_x(point.supported.low()),
-        px(y),
-        end_x(point.supported.high()),
-        px(x),
-        end_y(point.patching.low()),
-        end_y(point.patching.high()),
+        frame.intervals(point),
         titled(
             &marker(series, x, y, 5.2),
             &format!("chosen. {}", tooltip(&curve.task, point))

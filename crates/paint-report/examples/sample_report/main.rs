@@ -9,8 +9,9 @@ mod studies;
 mod transfer;
 
 use paint_report::{
-    Alpha, AlphaChoice, Curve, CurvePoint, Estimate, Repetition, ReportInput, Result, Rq1Findings,
-    Rq1Row, SkippedImages, Split, Verdict, rq1_sections, rq1_table, write_report,
+    Alpha, AlphaChoice, Block, Curve, CurvePoint, Estimate, Png, Repetition, ReportInput, Result,
+    Rq1Findings, Rq1Row, Section, SkippedImages, Slider, SliderExample, Split, Verdict,
+    rq1_sections, rq1_table, write_report,
 };
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -64,7 +65,7 @@ fn patching() -> Result<(ReportInput, String)> {
             &average(findings.mean.supported_change.iter().map(|(_, change)| *change))?,
             &accuracy(ZERO_SHOT_SUPPORTED, 2000)?,
         ),
-        sections: rq1_sections(&findings)?,
+        sections: [vec![slider()?], rq1_sections(&findings)?].concat(),
         repetition: repetition("rq1"),
     };
     let table = rq1_table(&findings.rows, &findings.mean)?.to_text();
@@ -254,4 +255,26 @@ fn repetition(question: &str) -> Repetition {
         cores: 2,
         wall_time: Duration::from_secs(563),
     }
+}
+
+/// The interactive figure of the first task.
+fn slider() -> Result<Section> {
+    let curve = curve(&TASKS[0], 0.0)?;
+    let example = |i: u32| {
+        let n = curve.points.len();
+        let turn = (i as usize * 7 + 2) % n;
+        let of = |point: usize| match (i % 4 == 3, point < turn) {
+            (true, true) | (false, false) => "seven",
+            _ => "a left-pointing arrow",
+        };
+        Ok(SliderExample {
+            png: Png::new(picture(i))?,
+            task: if i % 4 == 3 { "objects" } else { "digits" }.to_owned(),
+            label: "seven".to_owned(),
+            predictions: (0..n).map(of).map(str::to_owned).collect(),
+        })
+    };
+    let examples = (0..12).map(example).collect::<Result<_>>()?;
+    let slider = Slider::new(curve.clone(), "objects", Split::Test, examples)?;
+    Ok(Section::new("Move α yourself", vec![Block::Slider(slider)]))
 }
