@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
+use paint_data::{Dataset, SplitName, Task};
+
 use crate::artwork::ALL;
 use crate::domain::Domain;
 use crate::publish::{SEED, Sizes};
 use crate::recipe::Recipe;
 use crate::spurious::Spurious;
-use crate::world::Role;
+use crate::world::{Role, VERSION};
 
 const CREDIT: &str = "\
 ## Licence and credit
@@ -74,6 +76,71 @@ pub(crate) fn of_spurious(dataset: &Spurious, sizes: Sizes) -> String {
         dataset.places.join(", "),
         env!("CARGO_PKG_VERSION"),
     );
+    card
+}
+
+/// The card of the counting task.
+pub(crate) fn of_counting(sizes: Sizes) -> String {
+    let mut card = head("image-classification", &splits(sizes));
+    let _ = write!(
+        card,
+        "# paint-world/counting\n\n\
+         Three to ten shapes of several forms, colours and sizes on a plain ground, 48 x 48 \
+         pixels; none touches another, and sizes do not depend on the number. Training and \
+         validation images have 4, 5, 6, 8 or 9; test images have all counts, each as often. In \
+         the image of CLEVR (Johnson et al. 2017).\n\n\
+         Drawn by the crate `paint-world` {}, seed {SEED}, one random stream for each (dataset, \
+         split, index).\n",
+        env!("CARGO_PKG_VERSION"),
+    );
+    card
+}
+
+/// The card of the multiple-choice questions.
+pub(crate) fn of_questions(sizes: Sizes) -> String {
+    let mut card = head("visual-question-answering", &splits(sizes));
+    let _ = write!(
+        card,
+        "# paint-world/questions\n\n\
+         Images of 48 x 48 pixels with a question, four choices, the position of the right one \
+         (`answer`) and what it is about (`kind`: {}). Kinds and positions take turns; an answer \
+         is right in a quarter of the questions that offer it. A fifth of the written words are in \
+         validation and test only.\n\n\
+         Drawn by the crate `paint-world` {}, seed {SEED}, one random stream for each (dataset, \
+         split, index).\n\n{CREDIT}",
+        crate::questions::QUESTION_KINDS.join(", "),
+        env!("CARGO_PKG_VERSION"),
+    );
+    card
+}
+
+/// The card of a task's copy under typographic attack. It changes whenever the images do.
+pub(crate) fn of_attacked(
+    task: &Task,
+    splits: &[(SplitName, &Dataset)],
+    name: &str,
+    seed: u64,
+) -> String {
+    let sizes: Vec<(&str, u64)> = splits
+        .iter()
+        .map(|(split, dataset)| (split.as_str(), dataset.len() as u64))
+        .collect();
+    let mut card = head("image-classification", &sizes);
+    let _ = write!(
+        card,
+        "# paint-world/{name}\n\n\
+         Images of the task {}, each with the name of a wrong class written on it. The label is \
+         the true class. Rows are those of the original in its order. The licence is the \
+         original's.\n\n\
+         Written by the crate `paint-world` {}, version {VERSION} of the world, seed {seed}, one \
+         random stream for each row.\n\n| split | images of |\n|---|---|\n",
+        task.name,
+        env!("CARGO_PKG_VERSION"),
+    );
+    for (split, dataset) in splits {
+        let _ = writeln!(card, "| {split} | {} |", dataset.content_key());
+    }
+    let _ = write!(card, "\nClasses: {}\n", quoted(splits[0].1.class_names()));
     card
 }
 
