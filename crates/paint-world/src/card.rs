@@ -125,7 +125,7 @@ pub(crate) fn of_attacked(
         .iter()
         .map(|(split, dataset)| (split.as_str(), dataset.len() as u64))
         .collect();
-    let mut card = head("image-classification", &sizes);
+    let mut card = head_with("", "image-classification", &sizes);
     let _ = write!(
         card,
         "# paint-world/{name}\n\n\
@@ -173,11 +173,15 @@ fn splits(sizes: Sizes) -> Vec<(&'static str, u64)> {
         .collect()
 }
 
-/// The part that the Hub reads.
+/// The part that the Hub reads, of data that is drawn here.
 fn head(category: &str, splits: &[(&str, u64)]) -> String {
+    head_with("license: cc-by-4.0\n", category, splits)
+}
+
+fn head_with(licence: &str, category: &str, splits: &[(&str, u64)]) -> String {
     let mut head = format!(
-        "---\nlicense: cc-by-4.0\ntask_categories:\n- {category}\nconfigs:\n- config_name: \
-         default\n  data_files:\n"
+        "---\n{licence}task_categories:\n- {category}\nconfigs:\n- config_name: default\n  \
+         data_files:\n"
     );
     for (split, n) in splits {
         if *n > 0 {

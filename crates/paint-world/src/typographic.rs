@@ -189,3 +189,111 @@ fn paint(colour: Colour) -> Paint<'static> {
     paint.set_color(Color::from_rgba8(colour[0], colour[1], colour[2], 255));
     paint
 }
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+    use crate::colour::luma;
+
+    fn noise(width: u32, height: u32) -> RgbImage {
+        let mut rng = Rng::new(9);
+        RgbImage::from_fn(width, height, |_, _| {
+            Rgb([0; 3].map(|_: u8| rng.below(256) as u8))
+        })
+    }
+
+    fn share_changed(before: &RgbImage, after: &RgbImage) -> f32 {
+        assert_eq!(before.dimensions(), after.dimensions());
+        let pairs = before.pixels().zip(after.pixels());
+        pairs.filter(|(a, b)| a != b).count() as f32 / before.pixels().len() as f32
+    }
+
+    #[test]
+    fn a_bounded_share_changes_at_every_size() {
+        let words = ["cat", "automobile", "four leaf clover", "ship"];
+        for (width, height, most) in [
+            (32, 32, 0.7),
+            (48, 48, 0.6),
+            (300, 500, 0.35),
+            (640, 480, 0.35),
+        ] {
+            let image = noise(width, height);
+            for seed in 0..25 {
+                for word in words {
+                    let attacked = attack(&image, word, &mut Rng::new(seed));
+                    let share = share_changed(&image, &attacked);
+                    let what = format!("{word} on {width} x {height}, seed {seed}: {share}");
+                    assert!((0.004..most).contains(&share), "{what}");
+                    assert_eq!(attacked, attack(&image, word, &mut Rng::new(seed)));
+                    assert_ne!(attacked, attack(&image, word, &mut Rng::new(seed + 100)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn letters_stand_out_from_their_outline_on_any_ground() {
+        for seed in 0..200 {
+            let (ink, outline) = colours(&mut Rng::new(seed));
+            assert!(
+                (luma(ink) - luma(outline)).abs() > 100.0,
+                "{ink:?} {outline:?}"
+            );
+        }
+        for ground in [[0; 3], [128; 3], [255; 3], [214, 36, 36]] {
+            let image = RgbImage::from_pixel(32, 32, Rgb(ground));
+            for seed in 0..40 {
+                let attacked = attack(&image, "horse", &mut Rng::new(seed));
+                let written = attacked.pixels().filter(|pixel| pixel.0 != ground);
+                let lumas: Vec<f32> = written.map(|pixel| luma(pixel.0)).collect();
+                let range = lumas
+                    .iter()
+                    .fold((255f32, 0f32), |(low, high), l| (low.min(*l), high.max(*l)));
+                assert!(range.1 - range.0 > 80.0, "seed {seed}: {range:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_stays_inside() {
+        // What is written keeps away from the edge, unless the image is too small for it.
+        for seed in 0..60 {
+            let image = RgbImage::from_pixel(320, 200, Rgb([128; 3]));
+            let attacked = attack(&image, "hippopotamus", &mut Rng::new(seed));
+            let edge = attacked
+                .enumerate_pixels()
+                .filter(|(x, _, _)| [0, 319].contains(x));
+            assert!(
+                edge.into_iter().all(|(_, _, pixel)| pixel.0 == [128; 3]),
+                "seed {seed}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_words_are_broken_and_short_ones_are_not() {
+        assert_eq!(broken("ship", 1), ["ship"]);
+        assert_eq!(broken("automobile", 2), ["autom", "obile"]);
+        assert_eq!(broken("four leaf clover", 2), ["four leaf", "clover"]);
+        assert_eq!(
+            broken("four leaf clover", 4),
+            ["four", "leaf", "clo", "ver"]
+        );
+        assert_eq!(broken("ox", 4), ["o", "x"]);
+        assert_eq!(broken("zürich", 2), ["zür", "ich"]);
+    }
+
+    #[test]
+    fn nothing_to_write_and_nowhere_to_write_are_no_error() {
+        let image = noise(20, 10);
+        assert_eq!(attack(&image, " ", &mut Rng::new(0)), image);
+        assert_ne!(attack(&image, "漢字", &mut Rng::new(0)), image);
+        for (width, height) in [(0, 0), (1, 1), (1, 40), (40, 1), (3, 3)] {
+            let image = RgbImage::new(width, height);
+            let attacked = attack(&image, "automobile", &mut Rng::new(0));
+            assert_eq!(attacked.dimensions(), (width, height));
+        }
+    }
+}
