@@ -1,6 +1,6 @@
 //! One split of a task, opened: rows with labels, images still encoded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -139,6 +139,42 @@ impl Dataset {
         self.select(order[..n.min(order.len())].to_vec())
     }
 
+    /// The rows of these classes, which are numbered anew in the order given: what a head of
+    /// just their names is trained and measured on.
+    ///
+    /// # Errors
+    /// If a class does not exist or is given twice, or there are no rows of any of them.
+    pub fn of_classes(&self, classes: &[u32]) -> Result<Self> {
+        let mut new_of = BTreeMap::new();
+        let mut names = Vec::with_capacity(classes.len());
+        for (&class, new) in classes.iter().zip(0..) {
+            let n = self.class_names.len();
+            let Some(name) = self.class_names.get(class as usize) else {
+                return Err(self.refused(format!("class {class} does not exist; there are {n}")));
+            };
+            if new_of.insert(class, new).is_some() {
+                return Err(self.refused(format!("class {class} ({name:?}) is given twice")));
+            }
+            names.push(name.clone());
+        }
+        let all = 0..self.len();
+        let chosen = self.select(
+            all.filter(|&p| new_of.contains_key(&self.labels[p]))
+                .collect(),
+        );
+        if chosen.is_empty() {
+            return Err(self.refused(format!("has no images of the {} classes", classes.len())));
+        }
+        Ok(chosen.relabelled(names, |row| new_of[&chosen.labels[row]]))
+    }
+
+    fn refused(&self, message: String) -> Error {
+        Error::Split {
+            task: self.task.clone(),
+            message,
+        }
+    }
+
     /// Two disjoint class-stratified parts that together are the whole; the first holds
     /// `fraction` (in [0, 1]) of the rows, and more by the rest of a group that the cut would part.
     pub fn partition(&self, fraction: f64, seed: u64) -> (Self, Self) {
@@ -152,6 +188,27 @@ impl Dataset {
 
     pub(crate) fn caption(&self, row: usize) -> &str {
         &self.captions[self.rows[row]]
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// A row's number in the store.
+    pub(crate) fn store_row(&self, row: usize) -> usize {
+        self.rows[row]
+    }
+
+    /// The same images with other classes; `label` is asked for each row.
+    pub(crate) fn relabelled(&self, names: Vec<String>, label: impl Fn(usize) -> u32) -> Self {
+        let labels: Vec<u32> = (0..self.len()).map(label).collect();
+        let key = content_key(&self.store, &self.rows, &labels);
+        Self {
+            labels,
+            key,
+            class_names: names.into(),
+            ..self.clone()
+        }
     }
 
     /// Shows `take` the encoded images in order; in place of one that its file does not hold, the
@@ -433,7 +490,7 @@ impl Opener<'_> {
         } else {
             &task.label_values
         };
-        let by_value: std::collections::BTreeMap<&str, u32> = known
+        let by_value: BTreeMap<&str, u32> = known
             .iter()
             .zip(0..)
             .map(|(value, class_idx)| (value.as_str(), class_idx))

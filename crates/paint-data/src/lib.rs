@@ -4,8 +4,9 @@
 //! its class names and its prompt templates. A [`Dataset`] is one opened split of it: labels
 //! in memory, images still encoded in their files. A [`PixelTable`] holds the decoded and
 //! resized pixels in a cache file, so that nothing is decoded twice and memory does not
-//! grow with the data. Images with text are a [`CaptionDataset`]; [`write_parquet`] makes
-//! files in the layout that all of this, and Python's `datasets`, reads.
+//! grow with the data. Images with text are a [`CaptionDataset`], with questions and candidate
+//! answers [`MultipleChoice`]; [`write_parquet`] makes files in the layout that all of this, and
+//! Python's `datasets`, reads.
 //!
 //! Knows nothing of models: what they want done to an image is a [`PixelTransform`].
 //! Bad input is an [`Error`] that names file, row and column; nothing panics, prints, or leaves
@@ -52,6 +53,8 @@ mod dataset;
 
 mod caption;
 
+mod multiple_choice;
+
 mod decode;
 
 mod pixels;
@@ -70,8 +73,10 @@ pub use dataset::Dataset;
 pub use decode::decode_image;
 pub use error::{Error, Result};
 pub use hub::{Hub, Online, Progress, Repository, RepositoryKind, Transfer};
+pub use multiple_choice::{Asked, MultipleChoice};
 pub use pixels::{PixelTable, PixelTransform, SkipPolicy, Skipped};
 pub use rng::Rng;
+pub use split::class_halves;
 pub use suite::Suite;
 pub use task::{Columns, Files, Part, SplitName, Task, TaskSource, read_toml};
-pub use write::{Features, ParquetWriter, Row, Target, write_parquet};
+pub use write::{Features, ParquetWriter, Question, Row, Target, write_parquet};

@@ -9,10 +9,11 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, Field, Int64Type};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
@@ -95,6 +96,28 @@ impl ParquetFile {
         self.each_value(column, &DataType::Utf8, |array| {
             let array = array.as_string::<i32>();
             values.extend((0..array.len()).map(|i| array.value(i).to_owned()));
+        })?;
+        Ok(values)
+    }
+
+    /// A column of lists of text; nothing within a list reads as empty text.
+    pub(crate) fn text_lists(&self, column: &str) -> Result<Vec<Vec<String>>> {
+        let data_type = self.column_type(column)?;
+        if !matches!(data_type, DataType::List(_) | DataType::LargeList(_)) {
+            let message = format!("is {data_type}; expected lists of text");
+            return Err(Error::column(&self.path, column, message));
+        }
+        let item = Arc::new(Field::new("item", DataType::Utf8, true));
+        let mut values = Vec::with_capacity(self.n_rows().min(1 << 20));
+        self.each_value(column, &DataType::List(item), |array| {
+            let lists = array.as_list::<i32>();
+            values.extend((0..lists.len()).map(|i| {
+                let list = lists.value(i);
+                let text = list.as_string::<i32>();
+                text.iter()
+                    .map(|item| item.unwrap_or_default().to_owned())
+                    .collect()
+            }));
         })?;
         Ok(values)
     }

@@ -98,6 +98,21 @@ pub(crate) fn group_key<'a>(name: &'a str, separator: &str) -> Option<&'a str> {
     Some(&name[..file_start + at + separator.len()])
 }
 
+/// Two disjoint halves of `n_classes` class indices in a seeded draw, each ascending; of an odd
+/// number the first half has one more.
+#[must_use]
+pub fn class_halves(n_classes: usize, seed: u64) -> (Vec<u32>, Vec<u32>) {
+    let mut first: Vec<u32> = (0..n_classes as u32).collect();
+    Rng::derive(seed, &[HALVES_STREAM]).shuffle(&mut first);
+    let mut second = first.split_off(n_classes.div_ceil(2));
+    first.sort_unstable();
+    second.sort_unstable();
+    (first, second)
+}
+
+/// Keeps the draw of classes apart from whatever else a run draws by the same seed.
+const HALVES_STREAM: u64 = 0x6861_6c76;
+
 /// How many of `n` training images become validation images: PAINT's rule, a tenth and at
 /// most 5,000, but at least one.
 pub(crate) fn n_validation(n: usize) -> usize {

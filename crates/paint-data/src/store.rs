@@ -70,6 +70,23 @@ impl Store {
         }
     }
 
+    /// The Parquet files, in the order of their rows.
+    ///
+    /// # Errors
+    /// If the images are files of their own, which have no columns beside them.
+    pub(crate) fn tables(&self) -> Result<Vec<ParquetFile>> {
+        match &self.files {
+            Files::Parquet { files, .. } => files
+                .iter()
+                .map(|(path, _)| ParquetFile::open(path))
+                .collect(),
+            Files::Images(paths) => Err(Error::file(
+                &paths[0],
+                "is an image file of its own; questions stand beside images in Parquet",
+            )),
+        }
+    }
+
     /// File, and row within it, of a row.
     pub(crate) fn locate(&self, row: usize) -> (&Path, usize) {
         match &self.files {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, StructArray,
+    ArrayRef, BinaryBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder, StructArray,
 };
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use parquet::arrow::ArrowWriter;
@@ -32,6 +32,9 @@ pub enum Features {
     Labelled(Vec<String>),
     /// Columns `image` and `caption`.
     Captioned,
+    /// Columns `image`, `question`, `choices` (a list of text), `answer` (a position in it) and
+    /// `kind`, as [`MultipleChoice`](crate::MultipleChoice) reads them.
+    MultipleChoice,
 }
 
 /// The value beside the image.
@@ -41,6 +44,21 @@ pub enum Target {
     Label(u32),
     /// Free text.
     Caption(String),
+    /// A question with candidate answers.
+    Question(Question),
+}
+
+/// A question about an image, with candidate answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// What is asked.
+    pub question: String,
+    /// The candidates, each once.
+    pub choices: Vec<String>,
+    /// Position of the right one among `choices`.
+    pub answer: u32,
+    /// What the question is about, such as "colour": accuracy is told for each kind.
+    pub kind: String,
 }
 
 /// One row to write.
@@ -50,7 +68,7 @@ pub struct Row {
     pub image: Vec<u8>,
     /// The image's file name, if it has one.
     pub file_name: Option<String>,
-    /// Label or caption, as the file's [`Features`] say.
+    /// Label, caption or question, as the file's [`Features`] say.
     pub target: Target,
 }
 
@@ -159,15 +177,18 @@ impl ParquetWriter {
                     format!("label {label} has no name; there are {}", names.len()),
                 )
             }
-            (Features::Labelled(_), Target::Caption(_)) => fail(
-                "label",
-                "a caption was given where the file has labels".to_owned(),
-            ),
-            (Features::Captioned, Target::Label(_)) => fail(
-                "caption",
-                "a label was given where the file has captions".to_owned(),
-            ),
-            _ => Ok(()),
+            (Features::MultipleChoice, Target::Question(asked)) => asked
+                .check()
+                .or_else(|(column, message)| fail(column, message)),
+            (Features::Labelled(_), Target::Label(_))
+            | (Features::Captioned, Target::Caption(_)) => Ok(()),
+            (features, target) => {
+                let (column, has) = features.column();
+                fail(
+                    column,
+                    format!("{} was given where the file has {has}", target.noun()),
+                )
+            }
         }
     }
 
@@ -175,10 +196,8 @@ impl ParquetWriter {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let columns = vec![
-            image_column(&self.pending),
-            target_column(&self.pending, &self.features),
-        ];
+        let mut columns = vec![image_column(&self.pending)];
+        columns.extend(target_columns(&self.pending, &self.features));
         self.pending.clear();
         self.pending_bytes = 0;
         RecordBatch::try_new(self.schema.clone(), columns)
@@ -186,6 +205,27 @@ impl ParquetWriter {
             .and_then(|batch| self.writer.write(&batch))
             .and_then(|()| self.writer.flush())
             .map_err(|e| write_error(&self.path, e))
+    }
+}
+
+impl Features {
+    /// The column that tells the right answer, and what stands in it.
+    fn column(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Labelled(_) => ("label", "labels"),
+            Self::Captioned => ("caption", "captions"),
+            Self::MultipleChoice => ("question", "questions"),
+        }
+    }
+}
+
+impl Target {
+    fn noun(&self) -> &'static str {
+        match self {
+            Self::Label(_) => "a label",
+            Self::Caption(_) => "a caption",
+            Self::Question(_) => "a question",
+        }
     }
 }
 
@@ -208,13 +248,20 @@ fn image_fields() -> Fields {
 }
 
 fn schema(features: &Features) -> Schema {
-    let target = match features {
-        Features::Labelled(_) => Field::new("label", DataType::Int64, true),
-        Features::Captioned => Field::new("caption", DataType::Utf8, true),
-    };
-    let image = Field::new("image", DataType::Struct(image_fields()), true);
+    let text = |name| Field::new(name, DataType::Utf8, true);
+    let mut fields = vec![Field::new("image", DataType::Struct(image_fields()), true)];
+    match features {
+        Features::Labelled(_) => fields.push(Field::new("label", DataType::Int64, true)),
+        Features::Captioned => fields.push(text("caption")),
+        Features::MultipleChoice => fields.extend([
+            text("question"),
+            Field::new_list("choices", text("item"), true),
+            Field::new("answer", DataType::Int64, true),
+            text("kind"),
+        ]),
+    }
     let metadata = [("huggingface".to_owned(), hugging_face(features))];
-    Schema::new(vec![image, target]).with_metadata(metadata)
+    Schema::new(fields).with_metadata(metadata)
 }
 
 /// The feature description that Python's `datasets` reads: `{"info": {"features": …}}`.
@@ -226,6 +273,16 @@ fn hugging_face(features: &Features) -> String {
         }
         Features::Captioned => {
             json!({ "image": image, "caption": { "dtype": "string", "_type": "Value" } })
+        }
+        Features::MultipleChoice => {
+            let text = json!({ "dtype": "string", "_type": "Value" });
+            json!({
+                "image": image,
+                "question": text,
+                "choices": { "feature": text, "_type": "Sequence" },
+                "answer": { "dtype": "int64", "_type": "Value" },
+                "kind": text,
+            })
         }
     };
     json!({ "info": { "features": columns } }).to_string()
@@ -257,27 +314,53 @@ fn image_column(rows: &[Row]) -> ArrayRef {
     Arc::new(StructArray::new(image_fields(), columns, None))
 }
 
-fn target_column(rows: &[Row], features: &Features) -> ArrayRef {
+fn target_columns(rows: &[Row], features: &Features) -> Vec<ArrayRef> {
     match features {
-        Features::Labelled(_) => {
-            let mut labels = Int64Builder::new();
-            for row in rows {
-                labels.append_option(match &row.target {
-                    Target::Label(label) => Some(i64::from(*label)),
-                    Target::Caption(_) => None,
-                });
-            }
-            Arc::new(labels.finish())
-        }
-        Features::Captioned => {
-            let mut captions = StringBuilder::new();
-            for row in rows {
-                captions.append_option(match &row.target {
-                    Target::Caption(caption) => Some(caption),
-                    Target::Label(_) => None,
-                });
-            }
-            Arc::new(captions.finish())
+        Features::Labelled(_) => vec![integers(rows.iter().map(|row| match row.target {
+            Target::Label(label) => Some(label),
+            _ => None,
+        }))],
+        Features::Captioned => vec![text(rows.iter().map(|row| match &row.target {
+            Target::Caption(caption) => Some(caption.as_str()),
+            _ => None,
+        }))],
+        Features::MultipleChoice => {
+            let each = || {
+                rows.iter().map(|row| match &row.target {
+                    Target::Question(asked) => Some(asked),
+                    _ => None,
+                })
+            };
+            vec![
+                text(each().map(|asked| Some(asked?.question.as_str()))),
+                lists(each().map(|asked| Some(asked?.choices.as_slice()))),
+                integers(each().map(|asked| Some(asked?.answer))),
+                text(each().map(|asked| Some(asked?.kind.as_str()))),
+            ]
         }
     }
+}
+
+fn integers(values: impl Iterator<Item = Option<u32>>) -> ArrayRef {
+    let mut column = Int64Builder::new();
+    values.for_each(|value| column.append_option(value.map(i64::from)));
+    Arc::new(column.finish())
+}
+
+fn text<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    let mut column = StringBuilder::new();
+    values.for_each(|value| column.append_option(value));
+    Arc::new(column.finish())
+}
+
+fn lists<'a>(values: impl Iterator<Item = Option<&'a [String]>>) -> ArrayRef {
+    let mut column = ListBuilder::new(StringBuilder::new());
+    for value in values {
+        let items = value.unwrap_or_default();
+        items
+            .iter()
+            .for_each(|item| column.values().append_value(item));
+        column.append(value.is_some());
+    }
+    Arc::new(column.finish())
 }

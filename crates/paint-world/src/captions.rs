@@ -387,7 +387,7 @@ fn two_shapes(first: Shape, rng: &mut Rng) -> (Canvas, String) {
 }
 
 /// Two centres and how the first one stands to the second.
-fn relation(rng: &mut Rng) -> ([(f32, f32); 2], &'static str) {
+pub(crate) fn relation(rng: &mut Rng) -> ([(f32, f32); 2], &'static str) {
     let (near, far, shift) = (12.5, SIZE - 12.5, rng.range(-5.0, 5.0));
     let middle = SIZE / 2.0;
     match rng.below(4) {
@@ -441,7 +441,7 @@ fn counted(n: usize, one: &str, many: &str, rng: &mut Rng) -> String {
 
 /// `text` written across the picture, on one line or on several.
 fn written(text: &str, rng: &mut Rng) -> (Canvas, String) {
-    let (ink_name, ground_name, canvas) = writing(text, rng);
+    let (ink_name, ground_name, canvas) = writing(text, Split::Pretrain, rng);
     let caption = match rng.below(9) {
         0 => format!("the word {text} written in {ink_name}"),
         1 => format!("the word \"{text}\""),
@@ -468,7 +468,7 @@ fn number(rng: &mut Rng) -> (Canvas, String) {
         _ => rng.below(10),
     };
     let figures = n.to_string();
-    let (ink, ground, canvas) = writing(&figures, rng);
+    let (ink, ground, canvas) = writing(&figures, Split::Pretrain, rng);
     let called = if rng.chance(0.6) {
         NUMBERS.get(n).map_or(figures.clone(), |w| (*w).to_owned())
     } else {
@@ -488,7 +488,11 @@ fn number(rng: &mut Rng) -> (Canvas, String) {
 }
 
 /// The names of ink and ground, and `text` written in them.
-fn writing(text: &str, rng: &mut Rng) -> (&'static str, &'static str, Canvas) {
+pub(crate) fn writing(
+    text: &str,
+    split: Split,
+    rng: &mut Rng,
+) -> (&'static str, &'static str, Canvas) {
     let (ground_name, ground) = *rng.pick(&NAMED);
     let ground = jitter(ground, 16.0, rng);
     let (ink_name, ink) = loop {
@@ -509,15 +513,20 @@ fn writing(text: &str, rng: &mut Rng) -> (&'static str, &'static str, Canvas) {
         ];
         canvas.polygon_outline(&corners, rng.range(0.8, 2.0), frame);
     }
-    write_lines(&mut canvas, text, ink, rng);
+    write_lines(&mut canvas, text, fonts::pick(split, rng), ink, rng);
     if rng.chance(0.4) {
         canvas.degrade(rng.range(0.1, 0.5), rng);
     }
     (ink_name, ground_name, canvas)
 }
 
-fn write_lines(canvas: &mut Canvas, text: &str, ink: crate::colour::Colour, rng: &mut Rng) {
-    let face = fonts::pick(Split::Pretrain, rng);
+fn write_lines(
+    canvas: &mut Canvas,
+    text: &str,
+    face: &fonts::Face,
+    ink: crate::colour::Colour,
+    rng: &mut Rng,
+) {
     let cased = match rng.below(4) {
         0 => text.to_uppercase(),
         1 => text[..1].to_uppercase() + &text[1..],

@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
+use paint_data::{Dataset, SplitName, Task};
+
 use crate::artwork::ALL;
 use crate::domain::Domain;
 use crate::publish::{SEED, Sizes};
 use crate::recipe::Recipe;
 use crate::spurious::Spurious;
-use crate::world::Role;
+use crate::world::{Role, VERSION};
 
 const CREDIT: &str = "\
 ## Licence and credit
@@ -77,6 +79,71 @@ pub(crate) fn of_spurious(dataset: &Spurious, sizes: Sizes) -> String {
     card
 }
 
+/// The card of the counting task.
+pub(crate) fn of_counting(sizes: Sizes) -> String {
+    let mut card = head("image-classification", &splits(sizes));
+    let _ = write!(
+        card,
+        "# paint-world/counting\n\n\
+         Three to ten shapes of several forms, colours and sizes on a plain ground, 48 x 48 \
+         pixels; none touches another, and sizes do not depend on the number. Training and \
+         validation images have 4, 5, 6, 8 or 9; test images have all counts, each as often. In \
+         the image of CLEVR (Johnson et al. 2017).\n\n\
+         Drawn by the crate `paint-world` {}, seed {SEED}, one random stream for each (dataset, \
+         split, index).\n",
+        env!("CARGO_PKG_VERSION"),
+    );
+    card
+}
+
+/// The card of the multiple-choice questions.
+pub(crate) fn of_questions(sizes: Sizes) -> String {
+    let mut card = head("visual-question-answering", &splits(sizes));
+    let _ = write!(
+        card,
+        "# paint-world/questions\n\n\
+         Images of 48 x 48 pixels with a question, four choices, the position of the right one \
+         (`answer`) and what it is about (`kind`: {}). Kinds and positions take turns; an answer \
+         is right in a quarter of the questions that offer it. A fifth of the written words are in \
+         validation and test only.\n\n\
+         Drawn by the crate `paint-world` {}, seed {SEED}, one random stream for each (dataset, \
+         split, index).\n\n{CREDIT}",
+        crate::questions::QUESTION_KINDS.join(", "),
+        env!("CARGO_PKG_VERSION"),
+    );
+    card
+}
+
+/// The card of a task's copy under typographic attack. It changes whenever the images do.
+pub(crate) fn of_attacked(
+    task: &Task,
+    splits: &[(SplitName, &Dataset)],
+    name: &str,
+    seed: u64,
+) -> String {
+    let sizes: Vec<(&str, u64)> = splits
+        .iter()
+        .map(|(split, dataset)| (split.as_str(), dataset.len() as u64))
+        .collect();
+    let mut card = head_with("", "image-classification", &sizes);
+    let _ = write!(
+        card,
+        "# paint-world/{name}\n\n\
+         Images of the task {}, each with the name of a wrong class written on it. The label is \
+         the true class. Rows are those of the original in its order. The licence is the \
+         original's.\n\n\
+         Written by the crate `paint-world` {}, version {VERSION} of the world, seed {seed}, one \
+         random stream for each row.\n\n| split | images of |\n|---|---|\n",
+        task.name,
+        env!("CARGO_PKG_VERSION"),
+    );
+    for (split, dataset) in splits {
+        let _ = writeln!(card, "| {split} | {} |", dataset.content_key());
+    }
+    let _ = write!(card, "\nClasses: {}\n", quoted(splits[0].1.class_names()));
+    card
+}
+
 /// The card of the caption corpus.
 pub(crate) fn of_captions(n: u64, seed: u64, recipe: &Recipe) -> String {
     let mut card = head("zero-shot-image-classification", &[("train", n)]);
@@ -106,11 +173,15 @@ fn splits(sizes: Sizes) -> Vec<(&'static str, u64)> {
         .collect()
 }
 
-/// The part that the Hub reads.
+/// The part that the Hub reads, of data that is drawn here.
 fn head(category: &str, splits: &[(&str, u64)]) -> String {
+    head_with("license: cc-by-4.0\n", category, splits)
+}
+
+fn head_with(licence: &str, category: &str, splits: &[(&str, u64)]) -> String {
     let mut head = format!(
-        "---\nlicense: cc-by-4.0\ntask_categories:\n- {category}\nconfigs:\n- config_name: \
-         default\n  data_files:\n"
+        "---\n{licence}task_categories:\n- {category}\nconfigs:\n- config_name: default\n  \
+         data_files:\n"
     );
     for (split, n) in splits {
         if *n > 0 {

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use ab_glyph::FontRef;
+use ab_glyph::{Font, FontRef};
 use paint_data::Rng;
 
 use crate::domain::Split;
@@ -47,6 +47,16 @@ static FACES: LazyLock<Vec<Face>> = LazyLock::new(|| {
 /// A random face of those that `split` may use.
 pub(crate) fn pick(split: Split, rng: &mut Rng) -> &'static Face {
     rng.pick(split.pool(&FACES, N_SEEN))
+}
+
+/// A random face of all that have every letter of `text`; of all, if none has.
+pub(crate) fn able(text: &str, rng: &mut Rng) -> &'static Face {
+    let has = |face: &&Face| text.chars().all(|c| c == ' ' || face.glyph_id(c).0 != 0);
+    let able: Vec<&'static Face> = FACES.iter().filter(has).collect();
+    match able.is_empty() {
+        true => rng.pick(&FACES),
+        false => able[rng.below(able.len())],
+    }
 }
 
 /// `typst_assets` gives its fonts in a fixed order, without names.

@@ -8,6 +8,9 @@
 //! * [`tasks`] lists three supported tasks, which a model pretrained on the corpus can do, and nine
 //!   patching tasks, whose images the corpus shows rarely and mostly does not name.
 //! * [`SPURIOUS`] lists datasets whose objects are mostly at one place, for group robustness.
+//! * [`write_attacked`] writes the name of a wrong class on the images of any task, [`write_counting`]
+//!   scenes to be counted, [`write_questions`] images with multiple-choice questions: the case
+//!   studies of the paper.
 //! * [`write_task`] and [`write_captions`] write ordinary Parquet in the Hub's layout, with a
 //!   dataset card, so that there is one loading path for all data.
 //! * [`write_tokenizer`] writes the tokenizer and preprocessing files of a checkpoint that is
@@ -39,12 +42,14 @@
 //! ```
 
 mod artwork;
+mod attacked;
 mod backgrounds;
 mod canvas;
 mod captions;
 mod card;
 mod checkpoint;
 mod colour;
+mod counting;
 mod domain;
 mod english;
 mod error;
@@ -52,6 +57,7 @@ mod fonts;
 mod objects;
 mod places;
 mod publish;
+mod questions;
 mod recipe;
 mod shapes;
 mod sketches;
@@ -59,16 +65,24 @@ mod sprites;
 mod spurious;
 mod tasks;
 mod tokenizer;
+mod typographic;
 mod vocabulary;
 mod world;
 
+pub use attacked::{Typographic, write_attacked, write_typographic, wrong_classes};
 pub use captions::{ALBUM, Captioned, Corpus};
 pub use checkpoint::{Checkpoint, checkpoints};
+pub use counting::{
+    BETWEEN_COUNTS, BEYOND_COUNTS, COUNTING_SIZES, COUNTS, SEEN_COUNTS, counting_task,
+    write_counting,
+};
 pub use domain::Split;
 pub use error::{Error, Result};
 pub use objects::OBJECTS_HIERARCHY;
 pub use publish::{Sizes, picture, write_captions, write_task};
+pub use questions::{QUESTION_KINDS, QUESTION_SIZES, questions_task, write_questions};
 pub use recipe::Recipe;
 pub use spurious::{SPURIOUS, Spurious, spurious};
 pub use tokenizer::{CONTEXT_LENGTH, VOCABULARY_SIZE, write_tokenizer};
+pub use typographic::attack;
 pub use world::{Role, VERSION, WorldTask, captions_task, tasks};

@@ -7,7 +7,6 @@ use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use paint_data::{Features, ParquetWriter, Rng, Row, Target, write_atomically};
 use rayon::prelude::*;
 
-use crate::canvas::SIDE;
 use crate::captions::Corpus;
 use crate::card;
 use crate::domain::{Domain, Split};
@@ -103,24 +102,47 @@ pub fn write_task(
 ) -> Result<PathBuf> {
     let (task_idx, domain) = find(name)?;
     let names = domain.class_names();
+    let features = Features::Labelled(names.clone());
+    let card = card::of_task(domain, tasks()[task_idx].role, sizes);
+    write_dataset(
+        name,
+        root,
+        sizes,
+        &features,
+        &card,
+        progress,
+        |split, index| {
+            let (image, label) = drawn(task_idx, domain, names.len(), split, index);
+            (image, Target::Label(label))
+        },
+    )
+}
+
+/// Writes all splits of a dataset to `ROOT/datasets/paint-world/NAME`, then its card; returns that
+/// directory.
+pub(crate) fn write_dataset(
+    name: &str,
+    root: &Path,
+    sizes: Sizes,
+    features: &Features,
+    card: &str,
+    progress: &(dyn Fn(u64) + Sync),
+    draw: impl Fn(Split, u64) -> (RgbImage, Target) + Sync,
+) -> Result<PathBuf> {
     let directory = root.join("datasets").join(ORGANISATION).join(name);
     for (split, split_name, n) in sizes.splits() {
         let path = directory.join(format!("data/{split_name}-00000-of-00001.parquet"));
-        write_rows(
-            &path,
-            Features::Labelled(names.clone()),
-            0..n,
-            progress,
-            |index| {
-                let (image, label) = drawn(task_idx, domain, names.len(), split, index);
-                (image, Target::Label(label))
-            },
-        )?;
+        let features = features.clone();
+        write_rows(&path, features, 0..n, progress, |index| draw(split, index))?;
     }
-    let role = tasks()[task_idx].role;
-    let card = card::of_task(domain, role, sizes);
     write_atomically(&directory.join("README.md"), card.as_bytes())?;
     Ok(directory)
+}
+
+/// The random stream of a dataset that is no task of the list.
+pub(crate) fn stream_of(name: &str) -> u64 {
+    let bytes = name.bytes();
+    bytes.fold(0, |hash: u64, b| hash.wrapping_mul(31) ^ u64::from(b))
 }
 
 /// Writes the first `n` items of a caption corpus to `ROOT/datasets/paint-world/captions`;
@@ -147,7 +169,7 @@ pub fn write_captions(
     Ok(directory)
 }
 
-pub(crate) fn write_rows(
+fn write_rows(
     path: &Path,
     features: Features,
     indices: std::ops::Range<u64>,
@@ -180,10 +202,16 @@ fn row(index: u64, (image, target): (RgbImage, Target)) -> Row {
     }
 }
 
-fn png(image: &RgbImage) -> Vec<u8> {
+/// `image` as a PNG file.
+pub(crate) fn png(image: &RgbImage) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(8 << 10);
     PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Sub)
-        .write_image(image, SIDE, SIDE, ExtendedColorType::Rgb8)
+        .write_image(
+            image,
+            image.width(),
+            image.height(),
+            ExtendedColorType::Rgb8,
+        )
         .expect("an image in memory is encoded to memory");
     bytes
 }

@@ -18,7 +18,7 @@ pub(crate) const FORMS: [&str; 8] = [
 ];
 
 /// How many of the named colours the task uses: those that tell apart even in dim light.
-const N_COLOURS: usize = 8;
+pub(crate) const N_COLOURS: usize = 8;
 
 /// One shape in one colour.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use paint_data::{Columns, Features, Files, Part, Rng, Target, Task, TaskSource, write_atomically};
+use paint_data::{Columns, Features, Files, Part, Rng, Target, Task};
 
 use crate::artwork::{ALL, Artwork};
 use crate::card;
@@ -15,8 +15,8 @@ use crate::domain::Split;
 use crate::error::{Error, Result};
 use crate::objects::{photograph, position, put};
 use crate::places::PLACES;
-use crate::publish::{SEED, Sizes, write_rows};
-use crate::world::ORGANISATION;
+use crate::publish::{SEED, Sizes, stream_of, write_dataset};
+use crate::world;
 
 /// One in so many training images of a class is at another class's place.
 const RARE: u64 = 20;
@@ -67,11 +67,7 @@ impl Spurious {
             class_names: groups.collect(),
             label_values: Vec::new(),
             templates: vec!["{}".to_owned()],
-            source: TaskSource::Hub {
-                id: format!("{ORGANISATION}/{}", self.name),
-                config: None,
-                revision: None,
-            },
+            source: world::source(self.name),
             columns: Columns::default(),
             files: Files::default(),
             part: Part::default(),
@@ -94,11 +90,7 @@ impl Spurious {
 
     fn draw(&self, split: Split, index: u64) -> (RgbImage, u32) {
         let (class, place) = self.parts(split, index);
-        let name: u64 = self
-            .name
-            .bytes()
-            .fold(0, |hash, b| hash.wrapping_mul(31) ^ u64::from(b));
-        let rng = &mut Rng::derive(SEED, &[name, split as u64, index]);
+        let rng = &mut Rng::derive(SEED, &[stream_of(self.name), split as u64, index]);
         let mut canvas = (place_of(self.places[place]))(rng);
         let size = rng.range(13.0, 21.0);
         let centre = position(size, rng);
@@ -125,18 +117,13 @@ impl Spurious {
         sizes: Sizes,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<PathBuf> {
-        let directory = root.join("datasets").join(ORGANISATION).join(self.name);
-        for (split, name, n) in sizes.splits() {
-            let path = directory.join(format!("data/{name}-00000-of-00001.parquet"));
-            let features = Features::Labelled(self.task().class_names);
-            write_rows(&path, features, 0..n, progress, |index| {
-                let (image, group) = self.draw(split, index);
-                (image, Target::Label(group))
-            })?;
-        }
+        let features = Features::Labelled(self.task().class_names);
         let card = card::of_spurious(self, sizes);
-        write_atomically(&directory.join("README.md"), card.as_bytes())?;
-        Ok(directory)
+        let draw = |split, index| {
+            let (image, group) = self.draw(split, index);
+            (image, Target::Label(group))
+        };
+        write_dataset(self.name, root, sizes, &features, &card, progress, draw)
     }
 }
 

@@ -70,7 +70,7 @@ pub fn captions_task() -> Task {
     }
 }
 
-fn source(name: &str) -> TaskSource {
+pub(crate) fn source(name: &str) -> TaskSource {
     TaskSource::Hub {
         id: format!("{ORGANISATION}/{name}"),
         config: None,
@@ -106,18 +106,12 @@ pub(crate) fn find(name: &str) -> Result<(usize, &'static dyn Domain)> {
         })
 }
 
-fn task(domain: &dyn Domain) -> Task {
-    let id = format!("{ORGANISATION}/{}", domain.name());
-    let source = TaskSource::Hub {
-        id,
-        config: None,
-        revision: None,
-    };
+pub(crate) fn task(domain: &dyn Domain) -> Task {
     Task::new(
         domain.name(),
         domain.class_names(),
         domain.templates(),
-        source,
+        source(domain.name()),
     )
     .expect("the world's tasks are well-formed, which a test shows")
 }

@@ -7,9 +7,11 @@ use arrow::array::{
     StringArray, StructArray, UInt16Array,
 };
 use arrow::datatypes::{DataType, Field, Fields};
-use paint_data::{Dataset, PixelTable, Result, SkipPolicy, SplitName};
+use paint_data::{Dataset, PixelTable, Result, SkipPolicy, SplitName, class_halves};
 
-use crate::fixture::{Corner, check_error, images, names, open, png, task, write_columns};
+use crate::fixture::{
+    Corner, check_error, images, names, open, png, row_in_file, task, write_columns, write_split,
+};
 
 /// Opens a file of these labels as a test split.
 fn open_labels(labels: ArrayRef, class_names: &[&str], metadata: Option<&str>) -> Result<Dataset> {
@@ -266,4 +268,41 @@ fn files_of_one_split_are_joined_in_order() {
     table.read(&[0, 1, 2, 3, 4, 5], &mut out).unwrap();
     let first: Vec<u8> = out.chunks(6).map(|image| image[0]).collect();
     assert_eq!(first, [0, 1, 0, 1, 0, 1]);
+}
+
+#[test]
+fn the_rows_of_some_classes_are_numbered_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    write_split(&dir.path().join("test-0.parquet"), 12, 4);
+    let all = open(&task(dir.path(), &[]), SplitName::Test).unwrap();
+    let some = all.of_classes(&[3, 1]).unwrap();
+    assert_eq!(some.labels(), [1, 0, 1, 0, 1, 0]);
+    assert_eq!(some.class_names(), ["class 3", "class 1"]);
+    assert_eq!(row_in_file(&some.place(0)), 1);
+    assert_ne!(
+        some.content_key(),
+        all.of_classes(&[1, 3]).unwrap().content_key()
+    );
+    check_error(
+        all.of_classes(&[1, 4]),
+        &["class 4 does not exist", "there are 4"],
+    );
+    check_error(
+        all.of_classes(&[1, 1]),
+        &["class 1 (\"class 1\") is given twice"],
+    );
+    check_error(all.of_classes(&[]), &["no images of the 0 classes"]);
+}
+
+#[test]
+fn halves_of_classes_are_disjoint_and_drawn_by_the_seed() {
+    for n in [0, 1, 2, 7, 100] {
+        let (first, second) = class_halves(n, 5);
+        assert_eq!((first.len(), second.len()), (n.div_ceil(2), n / 2));
+        let mut all = [first, second].concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..n as u32));
+    }
+    assert_ne!(class_halves(100, 1), class_halves(100, 2));
+    assert_eq!(class_halves(100, 1), class_halves(100, 1));
 }

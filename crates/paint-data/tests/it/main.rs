@@ -11,6 +11,7 @@ mod fixture;
 mod formats;
 mod labels;
 mod local;
+mod multiple_choice;
 mod pixels;
 mod real;
 mod splits;
