@@ -147,6 +147,7 @@ fn a_patched_checkpoint_is_chosen_on_validation_and_is_what_was_measured() {
         tasks: &[TrainingSet {
             head: &heads[0],
             images: &patching.train,
+            asked: None,
         }],
         preprocessor: &model.preprocessor,
     };

@@ -48,7 +48,7 @@ impl<'a> Embedder<'a> {
             dataset.len() as u64,
         );
         let pixels = || -> Result<PixelTable> {
-            let cache = workspace::runs().join("cache");
+            let cache = workspace::cache();
             let seen = self.model.transform();
             Ok(PixelTable::build(
                 dataset,

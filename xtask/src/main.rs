@@ -3,8 +3,10 @@
 //! It joins the crates and computes nothing of its own.
 
 mod bench;
+mod case_studies;
 mod convert;
 mod embeddings;
+mod examples;
 mod findings;
 mod groups;
 mod hierarchy;
@@ -26,6 +28,7 @@ mod rq1;
 mod rq2;
 mod rq3;
 mod rq4;
+mod rq5;
 mod run_dir;
 mod search;
 mod subject;
@@ -61,6 +64,7 @@ enum Command {
     Rq2(rq2::Args),
     Rq3(rq3::Args),
     Rq4(rq4::Args),
+    Rq5(rq5::Args),
     Patch(rq1::PatchArgs),
     Pretrain(pretrain::Args),
     Bench(bench::Args),
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         Command::Rq2(args) => rq2::run(&args, &console),
         Command::Rq3(args) => rq3::run(&args, &console),
         Command::Rq4(args) => rq4::run(&args, &console),
+        Command::Rq5(args) => rq5::run(&args, &console),
         Command::Patch(args) => rq1::patch_own(&args, &console),
         Command::Pretrain(args) => pretrain::run(&args, &console),
         Command::Bench(args) => bench::run(&args, &console),

@@ -111,6 +111,13 @@ pub(crate) struct Settings {
     pub(crate) search: Search,
 }
 
+impl SuiteArgs {
+    /// Whether the patching tasks were chosen.
+    pub(crate) fn names_tasks(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+}
+
 impl<'a> Asked<'a> {
     /// A question to a suite; `rule` is the one it is asked with unless another is given.
     pub(crate) fn of_suite(

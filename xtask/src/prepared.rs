@@ -1,12 +1,13 @@
 //! A task made ready for a model: its head, and the pixels of its splits.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use candle_core::Tensor;
 use paint_clip::{Clip, ZeroShotHead};
-use paint_data::{Dataset, Hub, PixelTable, SkipPolicy, SplitName, Task};
-use paint_eval::{Predictions, predict, predict_rows};
+use paint_data::{Asked, Dataset, Hub, MultipleChoice, PixelTable, SkipPolicy, SplitName, Task};
+use paint_eval::{Predictions, predict, predict_choices, predict_rows};
 
 use crate::machine;
 use crate::model::Model;
@@ -21,21 +22,36 @@ pub(crate) struct Prepared {
     /// The commit of the Hub that the images are of.
     pub(crate) revision: Option<String>,
     pub(crate) class_names: Vec<String>,
-    pub(crate) head: ZeroShotHead,
-    /// Hash of the head's weights.
-    head_key: String,
+    head: ZeroShotHead,
     pub(crate) tables: BTreeMap<SplitName, PixelTable>,
+    /// Where images have candidates of their own.
+    questions: BTreeMap<SplitName, Questions>,
+}
+
+/// A split of a multiple-choice task, and the head of all its prompts.
+struct Questions {
+    asked: MultipleChoice,
+    head: ZeroShotHead,
 }
 
 /// Where pixels come from and where they are kept.
 pub(crate) struct Source<'a> {
     pub(crate) hub: &'a Hub,
-    pub(crate) cache: &'a Path,
+    pub(crate) cache: PathBuf,
     pub(crate) seed: u64,
     /// At most so many images of a split; all of them if none.
     pub(crate) limit: Option<usize>,
     /// The same of the validation split.
     pub(crate) limit_validation: Option<usize>,
+}
+
+impl Source<'_> {
+    fn limit_of(&self, split: SplitName) -> Option<usize> {
+        match split {
+            SplitName::Validation => self.limit_validation,
+            SplitName::Train | SplitName::Test => self.limit,
+        }
+    }
 }
 
 impl Prepared {
@@ -47,16 +63,24 @@ impl Prepared {
         source: &Source<'_>,
         console: &Console,
     ) -> Result<Self> {
+        let open = |&split| Ok((split, Dataset::open(task, split, source.hub)?));
+        let datasets = splits.iter().map(open).collect::<Result<Vec<_>>>()?;
+        Self::of_datasets(task, datasets, model, source, console)
+    }
+
+    /// As [`Prepared::open`], of splits that are open.
+    pub(crate) fn of_datasets(
+        task: &Task,
+        datasets: Vec<(SplitName, Dataset)>,
+        model: &Model,
+        source: &Source<'_>,
+        console: &Console,
+    ) -> Result<Self> {
         let mut tables = BTreeMap::new();
         let mut class_names = Vec::new();
         let mut revision = None;
-        for &split in splits {
-            let mut dataset = Dataset::open(task, split, source.hub)?;
-            let limit = match split {
-                SplitName::Validation => source.limit_validation,
-                SplitName::Train | SplitName::Test => source.limit,
-            };
-            if let Some(limit) = limit {
+        for (split, mut dataset) in datasets {
+            if let Some(limit) = source.limit_of(split) {
                 dataset = dataset.subset(limit.min(dataset.len()), source.seed);
             }
             if dataset.is_empty() {
@@ -84,21 +108,45 @@ impl Prepared {
                 class_names.len()
             );
         }
-        let head = model.head(task, &class_names)?;
-        if head.n_truncated() > 0 {
-            console.say(format!(
-                "{}: {} prompts are longer than the model reads and are cut",
-                task.name,
-                head.n_truncated()
-            ));
-        }
         Ok(Self {
             name: task.name.clone(),
             revision,
+            head: head(task, &class_names, model, console)?,
             class_names,
-            head_key: head_key(&head)?,
+            tables,
+            questions: BTreeMap::new(),
+        })
+    }
+
+    /// Opens splits of a multiple-choice task.
+    pub(crate) fn open_questions(
+        task: &Task,
+        splits: &[SplitName],
+        model: &Model,
+        source: &Source<'_>,
+        console: &Console,
+    ) -> Result<Self> {
+        let (mut tables, mut questions) = (BTreeMap::new(), BTreeMap::new());
+        let mut largest: Option<ZeroShotHead> = None;
+        for &split in splits {
+            let mut asked = MultipleChoice::open(task, split, source.hub)?;
+            if let Some(limit) = source.limit_of(split) {
+                asked = asked.subset(limit, source.seed);
+            }
+            let table = pixels(task, split, asked.images(), model, source, console)?;
+            let head = head(task, asked.prompts(), model, console)?;
+            largest = Some(head.clone());
+            tables.insert(split, table);
+            questions.insert(split, Questions { asked, head });
+        }
+        let head = largest.with_context(|| format!("task {}: no split is asked for", task.name))?;
+        Ok(Self {
+            name: task.name.clone(),
+            revision: None,
+            class_names: Vec::new(),
             head,
             tables,
+            questions,
         })
     }
 
@@ -118,9 +166,9 @@ impl Prepared {
                 .iter()
                 .map(|&class| self.class_names[class as usize].clone())
                 .collect(),
-            head_key: head_key(&head)?,
             head,
             tables: self.tables.iter().map(table).collect::<Result<_>>()?,
+            questions: BTreeMap::new(),
         })
     }
 
@@ -136,7 +184,12 @@ impl Prepared {
     pub(crate) fn key(&self, split: SplitName) -> Result<String> {
         let table = self.table(split)?;
         let (content, transform) = (table.content_key(), table.transform_key());
-        let text = format!("answers 1 {} {content} {transform}", self.head_key);
+        let head = tensor_key(self.head(split).weights())?;
+        let asked = match self.asked(split)? {
+            Some(asked) => format!("{:?} {:?}", asked.candidates, asked.answers),
+            None => String::new(),
+        };
+        let text = format!("answers 1 {head} {content} {transform} {asked}");
         Ok(machine::sha256(text.as_bytes()))
     }
 
@@ -147,6 +200,22 @@ impl Prepared {
             .with_context(|| format!("task {} without {split}", self.name))
     }
 
+    /// The head of a split's classes, or of its questions' prompts.
+    pub(crate) fn head(&self, split: SplitName) -> &ZeroShotHead {
+        self.questions.get(&split).map_or(&self.head, |q| &q.head)
+    }
+
+    /// What is asked about each image, where every image has a question of its own.
+    pub(crate) fn asked(&self, split: SplitName) -> Result<Option<Asked<'_>>> {
+        let questions = self.questions.get(&split);
+        let asked = questions.map(|q| {
+            q.asked
+                .asked(self.table(split)?)
+                .map_err(anyhow::Error::from)
+        });
+        asked.transpose()
+    }
+
     /// Answers to all images of a split.
     pub(crate) fn predict(
         &self,
@@ -154,9 +223,13 @@ impl Prepared {
         model: &Model,
         split: SplitName,
     ) -> Result<Predictions> {
-        let table = self.table(split)?;
-        predict(clip, &model.preprocessor, &self.head, table, BATCH, &|_| {})
-            .with_context(|| format!("task {}", self.name))
+        let (table, head) = (self.table(split)?, self.head(split));
+        let preprocessor = &model.preprocessor;
+        match self.asked(split)? {
+            Some(asked) => predict_choices(clip, preprocessor, head, table, &asked, BATCH),
+            None => predict(clip, preprocessor, head, table, BATCH, &|_| {}),
+        }
+        .with_context(|| format!("task {}", self.name))
     }
 
     /// Answers to some images of a split.
@@ -194,7 +267,7 @@ fn pixels(
     let table = PixelTable::build(
         dataset,
         &model.transform(),
-        source.cache,
+        &source.cache,
         SkipPolicy::default(),
         &|done| bar.set_position(done),
     )?;
@@ -210,9 +283,26 @@ fn pixels(
     Ok(table)
 }
 
-fn head_key(head: &ZeroShotHead) -> Result<String> {
-    let weights = head.weights().flatten_all()?.to_vec1::<f32>()?;
-    let bytes: Vec<u8> = weights
+fn head(
+    task: &Task,
+    class_names: &[String],
+    model: &Model,
+    console: &Console,
+) -> Result<ZeroShotHead> {
+    let head = model.head(task, class_names)?;
+    if head.n_truncated() > 0 {
+        console.say(format!(
+            "{}: {} prompts are longer than the model reads and are cut",
+            task.name,
+            head.n_truncated()
+        ));
+    }
+    Ok(head)
+}
+
+fn tensor_key(tensor: &Tensor) -> Result<String> {
+    let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+    let bytes: Vec<u8> = values
         .iter()
         .flat_map(|value| value.to_le_bytes())
         .collect();

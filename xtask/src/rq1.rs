@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use paint_data::Suite;
 use paint_report::{Alpha, Rq1Findings, Rq1Row, rq1_sections, rq1_table};
 
+use crate::examples::slider;
 use crate::findings::{findings, record, skipped, verdict};
 use crate::options::{Asked, Common, RuleName, SuiteArgs, grid};
 use crate::patching::{Patched, patch};
@@ -80,11 +81,13 @@ fn ask(asked: &Asked<'_>, model: &str, console: &Console) -> Result<()> {
         skipped(&subject),
     )?;
     let verdict = verdict(&findings, &results, subject.supported.len())?;
+    let mut sections = rq1_sections(&findings)?;
+    sections.extend(slider(&subject, &results, &run)?);
     run.publish(Answer {
         title: format!("Patching {model} on {}", asked.patching.join(", ")),
         question: "Does interpolating between the zero-shot and the fine-tuned weights improve \
                    the patching tasks without hurting the supported ones?",
-        sections: rq1_sections(&findings)?,
+        sections,
         table: rq1_table(&findings.rows, &findings.mean)?.to_text(),
         lines: json_lines(&findings),
         verdict,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use paint_data::{Rng, SplitName};
+use paint_data::{SplitName, class_halves};
 use paint_eval::{Difference, Paired, Predictions, Proportion, mean_difference, mean_proportion};
 use paint_report::{
     Estimate, Kind, Record, Role, Rq4Findings, Rq4Row, Split, Transfer, Verdict, rq4_sections,
@@ -102,19 +102,6 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     })
 }
 
-/// The classes of a task in two random halves.
-fn halve(task: &Prepared, seed: u64, draw: u64) -> [Vec<u32>; 2] {
-    let mut classes: Vec<u32> = (0..task.class_names.len() as u32).collect();
-    Rng::derive(seed, &[draw]).shuffle(&mut classes);
-    let (a, b) = classes.split_at(classes.len() / 2);
-    let sorted = |half: &[u32]| {
-        let mut half = half.to_vec();
-        half.sort_unstable();
-        half
-    };
-    [sorted(a), sorted(b)]
-}
-
 /// Answers before and after patching, and which images they are of.
 struct Half {
     rows: Vec<u32>,
@@ -132,7 +119,7 @@ fn halves(
     let (mut a, mut b) = (Vec::new(), Vec::new());
     let test = SplitName::Test;
     for draw in 0..n_draws {
-        let [a_classes, b_classes] = halve(task, run.plan.seed, draw);
+        let (a_classes, b_classes) = class_halves(task.class_names.len(), run.plan.seed + draw);
         let a_task = task.of_classes(&a_classes, format!("{}-a{draw}", task.name))?;
         let b_task = task.of_classes(&b_classes, format!("{}-b{draw}", task.name))?;
         let settings = &run.asked.settings;

@@ -1,7 +1,7 @@
 //! A model with the tasks of a question, opened for it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use paint_clip::{Parent, Provenance, Tensors, WeightDtype, save};
@@ -25,7 +25,6 @@ pub(crate) struct Tasks {
     pub(crate) supported: Vec<Task>,
     pub(crate) patching: Vec<Task>,
     hub: Hub,
-    cache: PathBuf,
     seed: u64,
     limit: Option<usize>,
     limit_validation: Option<usize>,
@@ -91,7 +90,6 @@ impl Tasks {
         distinct_names(&all)?;
         Ok(Self {
             hub: hub_of(asked.common.hub.as_deref(), console),
-            cache: workspace::runs().join("cache"),
             seed: asked.common.seed,
             limit: asked.common.limit,
             limit_validation: asked.limit_validation,
@@ -116,12 +114,17 @@ impl Tasks {
         };
         let source = Source {
             hub: world.as_ref().unwrap_or(&self.hub),
-            cache: &self.cache,
+            cache: workspace::cache(),
             seed: self.seed,
             limit: self.limit,
             limit_validation: self.limit_validation,
         };
         Prepared::open(task, splits, model, &source, console)
+    }
+
+    /// Where datasets come from that are not of the embedded world.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// All of them.

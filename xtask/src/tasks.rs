@@ -47,11 +47,15 @@ pub(crate) fn find_suite(name: &str) -> Result<Suite> {
     Ok(suite)
 }
 
+/// Where the embedded world is drawn: another version of the crate draws anew.
+pub(crate) fn world_root() -> PathBuf {
+    workspace::runs().join(format!("world-{}", paint_world::VERSION))
+}
+
 /// Draws the embedded world's tasks among `tasks` unless they are there already; returns
 /// the directory in Hub layout.
 pub(crate) fn prepare_world(tasks: &[&Task], console: &Console) -> Result<PathBuf> {
-    // Another version of the crate draws anew.
-    let root = workspace::runs().join(format!("world-{}", paint_world::VERSION));
+    let root = world_root();
     for world in paint_world::tasks() {
         let name = &world.task.name;
         let there = root

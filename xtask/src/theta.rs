@@ -116,10 +116,15 @@ pub(crate) fn fine_tuned(
     console: &Console,
 ) -> Result<FineTuned> {
     let model = &subject.model;
-    let sets = tasks.iter().map(|task| {
+    let asked = tasks
+        .iter()
+        .map(|task| task.asked(SplitName::Train))
+        .collect::<Result<Vec<_>>>()?;
+    let sets = tasks.iter().zip(&asked).map(|(task, asked)| {
         Ok(TrainingSet {
-            head: &task.head,
+            head: task.head(SplitName::Train),
             images: task.table(SplitName::Train)?,
+            asked: asked.as_ref(),
         })
     });
     let input = FineTuneInput {

@@ -12,6 +12,11 @@ pub(crate) fn runs() -> PathBuf {
     std::env::var_os("PAINT_RUNS").map_or_else(|| root().join("runs"), PathBuf::from)
 }
 
+/// Where decoded pixels are kept.
+pub(crate) fn cache() -> PathBuf {
+    runs().join("cache")
+}
+
 /// The workspace's folder.
 pub(crate) fn root() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));

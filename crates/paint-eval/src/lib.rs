@@ -43,7 +43,7 @@ pub use auroc::{Auroc, Ranking};
 pub use cka::{Alignment, Cka, MIN_BATCH};
 pub use error::{Error, Result};
 pub use paired::{Difference, Paired, mean_difference, mean_over_seeds};
-pub use predict::{features, predict, predict_rows};
+pub use predict::{features, predict, predict_choices, predict_rows};
 pub use predictions::{Predictions, TOP};
 pub use proportion::{Proportion, mean_proportion};
 pub use selective::SelectiveCurve;

@@ -6,7 +6,7 @@ use crate::{
 };
 use candle_core::{Device, Tensor};
 use paint_clip::{Clip, Preprocessor, ZeroShotHead};
-use paint_data::PixelTable;
+use paint_data::{Asked, PixelTable};
 use paint_nn::Lanes;
 use std::sync::{Mutex, PoisonError};
 
@@ -83,6 +83,61 @@ pub fn predict_rows(
     let ranked = lanes.map(rows.chunks(batch).collect(), work);
     let ranked = ranked.into_iter().collect::<Result<Vec<_>>>()?.concat();
     Predictions::new(labels, ranked, n_classes)
+}
+
+/// Answers to questions with candidates of their own for every image: `head` has all candidates'
+/// prompts as its classes, `asked` says which are compared for an image. The classes of the
+/// predictions are the positions among the candidates.
+///
+/// # Errors
+/// As [`predict()`], and if `asked` is not of the table's images, images have different numbers of
+/// candidates, or a candidate is not one of the head's classes.
+pub fn predict_choices(
+    clip: &Clip,
+    preprocessor: &Preprocessor,
+    head: &ZeroShotHead,
+    pixels: &PixelTable,
+    asked: &Asked<'_>,
+    batch: usize,
+) -> Result<Predictions> {
+    let n_classes = head.n_classes();
+    let n_choices = asked.candidates.first().map_or(0, |first| first.len());
+    for (what, expected, actual) in [
+        (
+            "images with candidates",
+            pixels.len(),
+            asked.candidates.len(),
+        ),
+        ("images with answers", pixels.len(), asked.answers.len()),
+    ] {
+        check_size(what, expected, actual)?;
+    }
+    for candidates in &asked.candidates {
+        check_size("candidates of an image", n_choices, candidates.len())?;
+        if let Some(&candidate) = candidates.iter().find(|c| **c as usize >= n_classes) {
+            return Err(Error::Size {
+                what: "classes of the head, for the candidate",
+                expected: candidate as usize + 1,
+                actual: n_classes,
+            });
+        }
+    }
+    let rows: Vec<usize> = (0..pixels.len()).collect();
+    let features = features(clip, preprocessor, pixels, &rows, batch)?;
+    let shape = (pixels.len(), features.len() / pixels.len().max(1));
+    let features = Tensor::from_vec(features, shape, &Device::Cpu)?;
+    let logits = head.logits(&features)?.flatten_all()?.to_vec1::<f32>()?;
+    let of_image = |(logits, candidates): (&[f32], &&[u32])| {
+        let of = |&candidate: &u32| logits[candidate as usize];
+        candidates.iter().map(of).collect::<Vec<f32>>()
+    };
+    let logits: Vec<f32> = logits
+        .chunks_exact(n_classes)
+        .zip(&asked.candidates)
+        .flat_map(of_image)
+        .collect();
+    let predictions = Predictions::from_logits(&asked.answers, &logits, n_choices)?;
+    Ok(predictions.of_images(images(pixels)))
 }
 
 /// Image features of some images of the table, in the order given, as [`Clip::encode_image`] gives

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use paint_clip::{Clip, ClipConfig, Preprocessor, Tensors, ZeroShotHead, image_tensor_names};
-use paint_data::PixelTable;
+use paint_data::{Asked, PixelTable};
 use paint_nn::Lanes;
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,9 @@ pub struct TrainingSet<'a> {
     pub head: &'a ZeroShotHead,
     /// Training images with their labels.
     pub images: &'a PixelTable,
+    /// Where each image has candidates of its own: which classes of the head they are. The right
+    /// one is then what is learnt, not the label.
+    pub asked: Option<&'a Asked<'a>>,
 }
 
 /// What is fine-tuned on what.
@@ -212,10 +215,18 @@ fn loss(
         let logits = task
             .head
             .logits(&features.narrow(0, first, of_task.len())?)?;
-        let labels: Vec<u32> = of_task
-            .iter()
-            .map(|drawn| task.images.labels()[drawn.row])
-            .collect();
+        let rows = of_task.iter().map(|drawn| drawn.row);
+        let (logits, labels): (_, Vec<u32>) = match task.asked {
+            None => (logits, rows.map(|row| task.images.labels()[row]).collect()),
+            Some(asked) => {
+                let candidates: Vec<&[u32]> =
+                    rows.clone().map(|row| asked.candidates[row]).collect();
+                let shape = (candidates.len(), candidates[0].len());
+                let columns = Tensor::from_vec(candidates.concat(), shape, logits.device())?;
+                let answers = rows.map(|row| asked.answers[row]).collect();
+                (logits.gather(&columns, 1)?, answers)
+            }
+        };
         let loss = paint_nn::cross_entropy(&logits, &labels, config.label_smoothing)?;
         // The mean over the batch, whatever the sizes of the parts.
         let loss = (loss * (of_task.len() as f64 / config.batch as f64))?;
@@ -238,12 +249,37 @@ fn check_input(input: &FineTuneInput<'_>) -> Result<()> {
             return Err(Error::Mismatch("there are no training images".to_owned()));
         }
         let n_classes = task.head.n_classes();
+        if let Some(asked) = task.asked {
+            check_asked(asked, task.images.len(), n_classes)?;
+            continue;
+        }
         if let Some(&largest) = task.images.labels().iter().max()
             && largest as usize >= n_classes
         {
             return Err(Error::Mismatch(format!(
                 "the training images have label {largest}, the head has {n_classes} classes"
             )));
+        }
+    }
+    Ok(())
+}
+
+fn check_asked(asked: &Asked<'_>, n_images: usize, n_classes: usize) -> Result<()> {
+    let refuse = |problem: String| Err(Error::Mismatch(problem));
+    let (n_asked, n_answers) = (asked.candidates.len(), asked.answers.len());
+    if n_asked != n_images || n_answers != n_images {
+        return refuse(format!(
+            "{n_images} training images with {n_asked} lists of candidates and {n_answers} answers"
+        ));
+    }
+    let n_choices = asked.candidates[0].len();
+    for (image, (candidates, &answer)) in asked.candidates.iter().zip(&asked.answers).enumerate() {
+        let within = candidates.iter().all(|&c| (c as usize) < n_classes);
+        if !within || candidates.len() != n_choices || answer as usize >= n_choices {
+            return refuse(format!(
+                "training image {image}: candidates {candidates:?} with answer {answer}, where \
+                 images have {n_choices} of {n_classes} classes"
+            ));
         }
     }
     Ok(())
@@ -268,6 +304,9 @@ pub fn fine_tune_key(input: &FineTuneInput<'_>, config: &FineTuneConfig) -> Resu
             .text(task.images.content_key())
             .text(task.images.transform_key())
             .tensor("head", task.head.weights())?;
+        if let Some(asked) = task.asked {
+            key = key.ids(&asked.candidates.concat()).ids(&asked.answers);
+        }
     }
     for (name, tensor) in input.theta {
         key = key.tensor(name, tensor)?;

@@ -12,8 +12,8 @@ use paint_clip::{
     Clip, ClipConfig, Preprocessor, Tensors, Tokenizer, ZeroShotHead, image_tensor_names, init,
 };
 use paint_data::{
-    Dataset, Features, Hub, PixelTable, PixelTransform, Rng, Row, SkipPolicy, SplitName, Target,
-    Task, TaskSource, write_parquet,
+    Asked, Dataset, Features, Hub, PixelTable, PixelTransform, Rng, Row, SkipPolicy, SplitName,
+    Target, Task, TaskSource, write_parquet,
 };
 use paint_tune::{
     Augment, Corpus, Error, FineTuneConfig, FineTuneInput, PretrainConfig, PretrainInput,
@@ -123,13 +123,14 @@ impl World {
         state: &Path,
         each: impl FnMut(u64, f64),
     ) -> Result<Tensors, Error> {
-        self.fine_tune_on(&[&self.head()], config, state, each)
+        self.fine_tune_on(&[&self.head()], None, config, state, each)
     }
 
     /// Learns the same images under several heads.
     fn fine_tune_on(
         &self,
         heads: &[&ZeroShotHead],
+        asked: Option<&Asked<'_>>,
         config: &FineTuneConfig,
         state: &Path,
         mut each: impl FnMut(u64, f64),
@@ -137,7 +138,11 @@ impl World {
         let images = &self.images;
         let tasks: Vec<TrainingSet<'_>> = heads
             .iter()
-            .map(|head| TrainingSet { head, images })
+            .map(|head| TrainingSet {
+                head,
+                images,
+                asked,
+            })
             .collect();
         let input = FineTuneInput {
             config: &self.config,
@@ -305,7 +310,7 @@ fn jointly_every_image_is_judged_by_its_own_tasks_head() {
         let mut first = 0.0;
         let state = directory.path().join(name);
         world
-            .fine_tune_on(heads, &config, &state, |_, loss| first = loss)
+            .fine_tune_on(heads, None, &config, &state, |_, loss| first = loss)
             .unwrap();
         first
     };
@@ -314,6 +319,59 @@ fn jointly_every_image_is_judged_by_its_own_tasks_head() {
     let jointly = of(&[&heads[0], &heads[1]], 8, "both");
     let mean = (alone[0] + alone[1]) / 2.0;
     assert!((jointly - mean).abs() < 1e-5, "{jointly} {alone:?}");
+}
+
+#[test]
+fn every_image_may_have_candidates_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = world();
+    let labels = world.images.labels().to_vec();
+    // All classes in the order of the head are the ordinary task; swapped with their answers, too.
+    let of = |candidates: [u32; 3], steps, name: &str| {
+        let at = |label: &u32| candidates.iter().position(|c| c == label).unwrap() as u32;
+        let asked = Asked {
+            candidates: vec![&candidates; labels.len()],
+            answers: labels.iter().map(at).collect(),
+            kinds: vec!["colour"; labels.len()],
+        };
+        let config = FineTuneConfig { steps, ..short() };
+        let (head, state) = (world.head(), directory.path().join(name));
+        let mut losses = Vec::new();
+        world
+            .fine_tune_on(&[&head], Some(&asked), &config, &state, |_, loss| {
+                losses.push(loss)
+            })
+            .unwrap();
+        losses
+    };
+    let mut plain = Vec::new();
+    let state = directory.path().join("plain");
+    world
+        .fine_tune(&short(), &state, |_, loss| plain.push(loss))
+        .unwrap();
+    for (candidates, name) in [([0, 1, 2], "same"), ([2, 0, 1], "swapped")] {
+        let found = of(candidates, short().steps, name);
+        for (found, expected) in found.iter().zip(&plain) {
+            assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+        }
+    }
+    let refused = |asked: Asked<'_>, expected: &str| {
+        let (head, state) = (world.head(), directory.path().join("refused"));
+        let error = world
+            .fine_tune_on(&[&head], Some(&asked), &short(), &state, |_, _| {})
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    let n = labels.len();
+    let asked = |candidates: &'static [u32], n, answer| Asked {
+        candidates: vec![candidates; n],
+        answers: vec![answer; n],
+        kinds: vec!["colour"; n],
+    };
+    refused(asked(&[0, 1], n - 1, 0), "23 lists of candidates");
+    refused(asked(&[0, 3], n, 0), "candidates [0, 3] with answer 0");
+    refused(asked(&[0, 1], n, 2), "candidates [0, 1] with answer 2");
 }
 
 #[test]

@@ -60,6 +60,7 @@ impl Training {
             tasks: &[TrainingSet {
                 head: &self.head,
                 images: &self.images,
+                asked: None,
             }],
             preprocessor: &self.preprocessor,
         };

@@ -1,0 +1,288 @@
+//! `cargo xtask rq5`: the case studies: typographic attacks, counting, questions about images.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use paint_data::SplitName;
+use paint_eval::{Difference, Paired, Predictions, mean_difference};
+use paint_report::{
+    Alpha, BeforeAfter, CaseStudies, Estimate, Kind, Record, Role, Rq5Findings, Rq5Study, Split,
+    StudySet, UnseenCount, Verdict, rq5_sections, rq5_table,
+};
+use paint_world::{BETWEEN_COUNTS, BEYOND_COUNTS, SEEN_COUNTS};
+
+use crate::case_studies::{Attacked, CaseData};
+use crate::examples::before_after;
+use crate::findings::{change, estimate, task_change};
+use crate::options::{Asked, RuleName, SuiteArgs};
+use crate::patching::{Patched, patch};
+use crate::prepared::Prepared;
+use crate::progress::Console;
+use crate::question::{Answer, Run, points};
+use crate::subject::{Subject, Tasks};
+
+/// Does patching mend typographic attacks, counting, and questions about images?
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    suite: SuiteArgs,
+}
+
+const TEST: SplitName = SplitName::Test;
+/// Images shown of a study.
+const N_EXAMPLES: usize = 12;
+
+/// A study, and the differences that the verdict is about.
+struct Found {
+    study: Rq5Study,
+    supported_change: Difference,
+}
+
+pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
+    let started = Instant::now();
+    let mut asked = Asked::of_suite("rq5", &args.suite, RuleName::BestPatch, console)?;
+    if args.suite.names_tasks() {
+        bail!("rq5 has patching tasks of its own; --tasks is for the other questions");
+    }
+    asked.patching.clear();
+    let tasks = Tasks::find(&asked, console)?;
+    let subject = Subject::open(asked.model()?, &tasks, console)?;
+    let data = CaseData::open(&subject, &tasks, &asked, console)?;
+    let mut run = Run::open(&asked, data.keys(), &tasks, &[&subject], started, console)?;
+
+    let mut studies = vec![typographic(&subject, &data.attacked, &run)?];
+    let attack = &studies[0].study.sets;
+    let (attack_gain, clean_change) = (attack[0].change, attack[1].change);
+    let (mut unseen_count, mut multiple_choice_gain) = (None, None);
+    if let Some(task) = &data.counting {
+        let found = counting(&subject, task, &run)?;
+        let seven = &found.study.sets[0];
+        unseen_count = Some(UnseenCount {
+            accuracy: seven.after,
+            gain: seven.change,
+        });
+        studies.push(found);
+    }
+    if let Some(task) = &data.questions {
+        let found = questions(&subject, task, &run)?;
+        multiple_choice_gain = Some(found.study.sets[0].change);
+        studies.push(found);
+    }
+    let changes: Vec<Difference> = studies.iter().map(|found| found.supported_change).collect();
+    let verdict = Verdict::rq5(&CaseStudies {
+        attack_gain,
+        clean_change,
+        unseen_count,
+        multiple_choice_gain,
+        supported_change: change(mean_difference(&changes)?)?,
+    });
+    let findings = Rq5Findings {
+        studies: studies.into_iter().map(|found| found.study).collect(),
+        notes: notes(&data),
+    };
+    record(&mut run, &subject, &findings.studies)?;
+    run.publish(Answer {
+        title: format!("Case studies with {}", subject.identity.name),
+        question: "Does patching mend typographic attacks, counting, and questions about images, \
+                   without hurting the supported tasks?",
+        sections: rq5_sections(&findings)?,
+        table: rq5_table(&findings.studies)?.to_text(),
+        lines: findings.studies.iter().map(line).collect(),
+        verdict,
+    })
+}
+
+fn notes(data: &CaseData) -> Vec<String> {
+    let mut notes = vec![
+        "Alpha is chosen on validation images of the classes, counts and questions trained on, and \
+         of the supported tasks."
+            .to_owned(),
+    ];
+    if data.counting.is_none() {
+        notes.push(
+            "Counting and questions are parts of the embedded world; this suite is not of it."
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// One set of a study: the answers before and after, all or some of them.
+fn set(name: &str, before: &Predictions, after: &Predictions) -> Result<StudySet> {
+    Ok(StudySet {
+        name: name.to_owned(),
+        before: estimate(before.accuracy())?,
+        after: estimate(after.accuracy())?,
+        change: change(Paired::new(before, after)?.difference())?,
+    })
+}
+
+fn found(
+    name: &str,
+    description: String,
+    patched: &Patched,
+    sets: Vec<StudySet>,
+    examples: Vec<BeforeAfter>,
+) -> Result<Found> {
+    let n_supported = patched.zero_shot.len() - 1;
+    let changes: Vec<Difference> = (1..=n_supported)
+        .map(|i| task_change(patched, i))
+        .collect::<Result<_>>()?;
+    let supported_change = mean_difference(&changes)?;
+    Ok(Found {
+        study: Rq5Study {
+            name: name.to_owned(),
+            description,
+            alpha: Alpha::new(patched.searched.choice.alpha)?,
+            sets,
+            supported_change: change(supported_change)?,
+            examples,
+        },
+        supported_change,
+    })
+}
+
+fn patched(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Patched> {
+    let patched = patch(subject, task, &run.asked.settings, &run.dir, run.console)?;
+    patched.keep(subject, task, &run.dir)?;
+    run.console
+        .say(format!("{}: {}", task.name, patched.searched.choice.reason));
+    Ok(patched)
+}
+
+fn typographic(subject: &Subject, data: &Attacked, run: &Run<'_>) -> Result<Found> {
+    let patched = patched(subject, &data.patching, run)?;
+    let name = format!("{}/chosen", data.patching.name);
+    let both = |on: &Prepared| -> Result<[Predictions; 2]> {
+        Ok([
+            subject.zero_shot_answers(on, TEST, &run.dir)?,
+            subject.answers(&patched.theta, &name, on, TEST, &run.dir)?,
+        ])
+    };
+    let attacked = both(&data.unseen)?;
+    let clean = both(&data.unseen_clean)?;
+    let sets = vec![
+        set("attacked, other classes", &attacked[0], &attacked[1])?,
+        set("the same images, clean", &clean[0], &clean[1])?,
+        set(
+            "attacked, classes patched on",
+            &patched.zero_shot[0],
+            &patched.chosen[0],
+        )?,
+    ];
+    let description = format!(
+        "The name of a wrong class is written on every image. Patched on {} classes under attack \
+         ({} training images), tested on {} other classes, attacked and clean, with those classes' \
+         names to choose from.",
+        data.patching.class_names.len(),
+        data.patching.table(SplitName::Train)?.len(),
+        data.unseen.class_names.len(),
+    );
+    let examples = before_after(&data.unseen, TEST, [&attacked[0], &attacked[1]], N_EXAMPLES)?;
+    found("Typographic attacks", description, &patched, sets, examples)
+}
+
+fn counting(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Found> {
+    let patched = patched(subject, task, run)?;
+    let (before, after) = (&patched.zero_shot[0], &patched.chosen[0]);
+    let of = |name: &str, classes: &[u32]| -> Result<StudySet> {
+        let chosen: Vec<bool> = before
+            .labels()
+            .iter()
+            .map(|l| classes.contains(l))
+            .collect();
+        set(name, &before.subset(&chosen)?, &after.subset(&chosen)?)
+    };
+    let mut sets = vec![
+        of("count 7, never trained on, between", &BETWEEN_COUNTS)?,
+        of("counts 4, 5, 6, 8, 9, trained on", &SEEN_COUNTS)?,
+    ];
+    for beyond in BEYOND_COUNTS {
+        let count = paint_world::COUNTS[beyond as usize];
+        sets.push(of(
+            &format!("count {count}, never trained on, beyond"),
+            &[beyond],
+        )?);
+    }
+    let description = "Scenes of three to ten objects of mixed shapes, sizes and colours, as in \
+                       CLEVR. Trained on 4, 5, 6, 8 and 9 objects; all eight counts are there to \
+                       choose from."
+        .to_owned();
+    let examples = before_after(task, TEST, [before, after], N_EXAMPLES)?;
+    found("Counting", description, &patched, sets, examples)
+}
+
+fn questions(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Found> {
+    let patched = patched(subject, task, run)?;
+    let (before, after) = (&patched.zero_shot[0], &patched.chosen[0]);
+    let mut sets = vec![set("all questions", before, after)?];
+    let asked = task.asked(TEST)?.context("a task of questions")?;
+    for kind in paint_world::QUESTION_KINDS {
+        let chosen: Vec<bool> = asked.kinds.iter().map(|of| *of == kind).collect();
+        let name = format!("\u{201c}{kind}\u{201d}");
+        sets.push(set(
+            &name,
+            &before.subset(&chosen)?,
+            &after.subset(&chosen)?,
+        )?);
+    }
+    let description = "Questions with four answers to choose from: where something is, how many \
+                       there are, what colour it is, what is written. An answer is scored as a \
+                       class is, by the prompt of question and answer."
+        .to_owned();
+    found(
+        "Questions about images",
+        description,
+        &patched,
+        sets,
+        Vec::new(),
+    )
+}
+
+fn record(run: &mut Run<'_>, subject: &Subject, studies: &[Rq5Study]) -> Result<()> {
+    for study in studies {
+        let fact = |kind, on: &str, value: &Estimate| {
+            Record::new(&run.plan.question, kind)
+                .model(&subject.identity.name)
+                .task(&study.name)
+                .on(on, Role::Patching, Split::Test)
+                .alpha(study.alpha.get())
+                .seed(run.plan.seed)
+                .estimate(value)
+        };
+        let mut facts = Vec::new();
+        for set in &study.sets {
+            facts.push(fact(Kind::Accuracy, &set.name, &set.before).alpha(0.0));
+            if study.alpha.get() > 0.0 {
+                facts.push(fact(Kind::Accuracy, &set.name, &set.after));
+            }
+            facts.push(fact(Kind::Difference, &set.name, &set.change));
+        }
+        let supported = fact(Kind::Difference, "supported tasks", &study.supported_change);
+        facts.push(supported);
+        facts.iter().try_for_each(|fact| run.dir.record(fact))?;
+    }
+    Ok(())
+}
+
+fn line(study: &Rq5Study) -> serde_json::Value {
+    let sets: Vec<_> = study
+        .sets
+        .iter()
+        .map(|set| {
+            serde_json::json!({
+                "name": set.name,
+                "before": points(&set.before),
+                "after": points(&set.after),
+                "change": points(&set.change),
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "kind": "study",
+        "study": study.name,
+        "alpha": study.alpha.get(),
+        "sets": sets,
+        "supported_change": points(&study.supported_change),
+    })
+}
