@@ -272,7 +272,7 @@ fn uniform_soup_is_the_mean_in_any_order() {
     let mut other = vec![0.0; N];
     uniform_soup(&reversed, &mut other).unwrap();
     assert!(largest_difference(&soup, &other) <= 1.0);
-    uniform_soup(&[&tuned[0]; 3], &mut soup).unwrap();
+    uniform_soup(&[tuned[0].as_slice(); 3], &mut soup).unwrap();
     assert_eq!(bits(&soup), bits(&tuned[0]));
 }
 
