@@ -95,9 +95,8 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
                 Dtype::F16 => DeltaDtype::F16,
                 Dtype::Bf16 => DeltaDtype::Bf16,
             };
-            let (base, fine_tuned) = (weights(&base)?, weights(&fine_tuned)?);
-            let info = write_delta(&base, &fine_tuned, out, dtype)?;
-            let whole = std::fs::metadata(&fine_tuned)?.len();
+            let info = emit_delta(&base, &fine_tuned, out, dtype)?;
+            let whole = std::fs::metadata(fine_tuned.join(WEIGHTS))?.len();
             (written_lines(out, &info, whole), json!(info))
         }
         Command::Apply {
@@ -124,10 +123,14 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
 
 /// Writes to the file `out` what fine-tuning changed of the weights in `zero_shot`; both are
 /// checkpoint directories with a `model.safetensors`.
-#[expect(dead_code, reason = "for `cargo xtask patch --emit-delta`")]
-pub(crate) fn emit_delta(zero_shot: &Path, fine_tuned: &Path, out: &Path) -> Result<DeltaInfo> {
+pub(crate) fn emit_delta(
+    zero_shot: &Path,
+    fine_tuned: &Path,
+    out: &Path,
+    dtype: DeltaDtype,
+) -> Result<DeltaInfo> {
     let (zero_shot, fine_tuned) = (weights(zero_shot)?, weights(fine_tuned)?);
-    Ok(write_delta(&zero_shot, &fine_tuned, out, DeltaDtype::F16)?)
+    Ok(write_delta(&zero_shot, &fine_tuned, out, dtype)?)
 }
 
 fn find(name: &str, console: &Console) -> Result<PathBuf> {

@@ -73,6 +73,6 @@ pub use error::{Error, Result};
 pub use interpolate::{FileIdentity, Method, Options, Report, interpolate};
 pub use layer_group::{LayerGroup, Tower};
 pub use race::{Audit, RaceConfig, Raced, Request, Shape, Tally, race};
-pub use slerp::{Path, slerp};
+pub use slerp::{SlerpPath, slerp};
 pub use soup::{GreedySoup, TriedSoup, greedy_soup, uniform_soup};
 pub use ties::{Ties, ties};
