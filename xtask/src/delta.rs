@@ -1,6 +1,5 @@
 //! `cargo xtask delta`: patches as small files, which are added to a checkpoint and taken away.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -231,15 +230,19 @@ fn publish<T>(
         _ => Path::new("."),
     };
     std::fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
-    let built = tempfile::Builder::new()
-        .prefix(".paint-delta-")
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".paint-delta-");
+    // As any created directory, subject to the umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let built = builder
         .tempdir_in(parent)
         .with_context(|| format!("write beside {}", to.display()))?;
     let written = write(&built.path().join(WEIGHTS))?;
     let entries = std::fs::read_dir(from).with_context(|| format!("read {}", from.display()))?;
     for entry in entries {
         let path = entry?.path();
-        if path.is_file() && path.file_name() != Some(OsStr::new(WEIGHTS)) {
+        if path.is_file() && describes(&path) {
             let copy = built.path().join(path.file_name().unwrap_or_default());
             std::fs::copy(&path, copy).with_context(|| format!("copy {}", path.display()))?;
         }
@@ -252,6 +255,14 @@ fn publish<T>(
     // The directory has its name; nothing is left to clean up.
     let _ = built.keep();
     Ok(written)
+}
+
+/// Whether a file describes the model in `transformers`' layout. Weights in other formats, and what
+/// leads to them, would be the old ones.
+fn describes(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_text = name.ends_with(".json") || name.ends_with(".txt");
+    is_text && !name.ends_with(".index.json") && name != "open_clip_config.json"
 }
 
 /// Parents are the checkpoint and the deltas; notes keep the coefficients.
