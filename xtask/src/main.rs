@@ -5,6 +5,7 @@
 mod bench;
 mod case_studies;
 mod convert;
+mod delta;
 mod embeddings;
 mod examples;
 mod findings;
@@ -72,6 +73,7 @@ enum Command {
     Groups(groups::Args),
     Hierarchy(hierarchy::Args),
     Convert(convert::Args),
+    Delta(delta::Args),
     Verify(verify::Args),
     Logits(logits::Args),
 }
@@ -96,6 +98,7 @@ fn main() -> ExitCode {
         Command::Groups(args) => groups::run(&args, &console),
         Command::Hierarchy(args) => hierarchy::run(&args, &console),
         Command::Convert(args) => convert::run(&args, &console),
+        Command::Delta(args) => delta::run(&args, &console),
         Command::Verify(args) => verify::run(&args, &console),
         Command::Logits(args) => logits::run(&args, &console),
     };

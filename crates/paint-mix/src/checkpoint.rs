@@ -6,8 +6,9 @@ use crate::{Error, Result, element::Kind};
 use safetensors::Dtype;
 use serde::{
     Deserialize,
-    de::{IgnoredAny, MapAccess, Visitor},
+    de::{MapAccess, Visitor},
 };
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -52,6 +53,8 @@ pub(crate) struct Checkpoint {
     pub(crate) path: PathBuf,
     pub(crate) n_bytes: u64,
     pub(crate) tensors: BTreeMap<String, Entry>,
+    /// The texts under `__metadata__`; what is no text is left out.
+    pub(crate) metadata: BTreeMap<String, String>,
     /// Where the tensors' bytes begin.
     pub(crate) data_start: u64,
     file: File,
@@ -73,13 +76,14 @@ impl Checkpoint {
         let n_bytes = attributes.len();
         let header = read_header(&file, path, n_bytes)?;
         let data_start = LENGTH + header.len() as u64;
-        let tensors = parse(&header, data_start, n_bytes)
+        let (tensors, metadata) = parse(&header, data_start, n_bytes)
             .map_err(|problem| not_safetensors(path, problem, REFETCH))?;
         let modified = attributes.modified().ok();
         Ok(Self {
             path: path.to_owned(),
             n_bytes,
             tensors,
+            metadata,
             data_start,
             file,
             modified,
@@ -199,7 +203,10 @@ struct RawEntry {
 }
 
 /// The header's object; a plain map would silently keep the last of two equal names.
-struct RawHeader(BTreeMap<String, RawEntry>);
+struct RawHeader {
+    tensors: BTreeMap<String, RawEntry>,
+    metadata: BTreeMap<String, String>,
+}
 
 impl<'de> Deserialize<'de> for RawHeader {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -212,25 +219,43 @@ impl<'de> Deserialize<'de> for RawHeader {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeader, A::Error> {
-                let mut entries = BTreeMap::new();
+                let mut tensors = BTreeMap::new();
+                let mut metadata = BTreeMap::new();
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
-                        map.next_value::<IgnoredAny>()?;
-                    } else if entries.insert(name.clone(), map.next_value()?).is_some() {
+                        metadata = texts(map.next_value()?);
+                    } else if tensors.insert(name.clone(), map.next_value()?).is_some() {
                         let problem = format!("tensor {name} is listed twice");
                         return Err(serde::de::Error::custom(problem));
                     }
                 }
-                Ok(RawHeader(entries))
+                Ok(RawHeader { tensors, metadata })
             }
         }
         deserializer.deserialize_map(Header)
     }
 }
 
+fn texts(metadata: Value) -> BTreeMap<String, String> {
+    let Value::Object(entries) = metadata else {
+        return BTreeMap::new();
+    };
+    let text = |(key, value)| match value {
+        Value::String(text) => Some((key, text)),
+        _ => None,
+    };
+    entries.into_iter().filter_map(text).collect()
+}
+
+/// What a header says: tensors by name, and the metadata.
+type Contents = (BTreeMap<String, Entry>, BTreeMap<String, String>);
+
 /// Entries with absolute positions, known to tile the file exactly; or what is wrong.
-fn parse(header: &[u8], data_start: u64, n_bytes: u64) -> Result<BTreeMap<String, Entry>, String> {
-    let RawHeader(raw) = serde_json::from_slice(header)
+fn parse(header: &[u8], data_start: u64, n_bytes: u64) -> Result<Contents, String> {
+    let RawHeader {
+        tensors: raw,
+        metadata,
+    } = serde_json::from_slice(header)
         .map_err(|error| format!("not a safetensors file: header unreadable: {error}"))?;
     let mut by_position: Vec<_> = raw.iter().collect();
     by_position.sort_by_key(|(name, entry)| (entry.data_offsets, *name));
@@ -274,7 +299,7 @@ fn parse(header: &[u8], data_start: u64, n_bytes: u64) -> Result<BTreeMap<String
             },
         )
     };
-    Ok(raw.into_iter().map(place).collect())
+    Ok((raw.into_iter().map(place).collect(), metadata))
 }
 
 fn expected_bytes(entry: &RawEntry) -> Option<u64> {

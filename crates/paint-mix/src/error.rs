@@ -140,6 +140,77 @@ pub enum Error {
         /// The first few tensors with their counts and output dtypes.
         tensors: String,
     },
+    /// A file that is no delta, or none that this version reads.
+    #[error("{} is not a usable delta: {problem}; write it again with `cargo xtask delta write`", path.display())]
+    NotDelta {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A delta was made from other weights.
+    #[error(
+        "{}: its weights are {found}, and {} was made from {expected}; {remedy}",
+        base.display(),
+        delta.display()
+    )]
+    WrongBase {
+        /// The checkpoint.
+        base: PathBuf,
+        /// What its weights are.
+        found: String,
+        /// The delta.
+        delta: PathBuf,
+        /// What they should be.
+        expected: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Two deltas that are compared have different bases.
+    #[error(
+        "{} was made from {a_base} and {} from {b_base}; only deltas of one base can be compared",
+        a.display(),
+        b.display()
+    )]
+    OtherBase {
+        /// One delta.
+        a: PathBuf,
+        /// What it was made from.
+        a_base: String,
+        /// The other one.
+        b: PathBuf,
+        /// What that was made from.
+        b_base: String,
+    },
+    /// A delta has tensors that its checkpoint has not.
+    #[error("{} does not fit {}: {tensors}", delta.display(), base.display())]
+    Foreign {
+        /// The checkpoint, or the other delta.
+        base: PathBuf,
+        /// The delta.
+        delta: PathBuf,
+        /// The first few tensors.
+        tensors: String,
+    },
+    /// A delta is to be removed that was not added.
+    #[error(
+        "{} does not say that it carries {} ({sha256}) with alpha {alpha}; it carries {carried}; \
+         to subtract it all the same, allow other weights (--unrecorded)",
+        path.display(),
+        delta.display()
+    )]
+    NotCarried {
+        /// The patched file.
+        path: PathBuf,
+        /// The delta.
+        delta: PathBuf,
+        /// The delta's SHA-256.
+        sha256: String,
+        /// The coefficient as given.
+        alpha: f64,
+        /// What the file says it carries.
+        carried: String,
+    },
     /// An accuracy that is not a fraction in [0, 1].
     #[error("validation accuracy {value} is not a fraction in [0, 1]")]
     Accuracy {

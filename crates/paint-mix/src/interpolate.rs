@@ -120,13 +120,7 @@ pub fn interpolate(
     if !alpha.is_finite() || (!options.extrapolate && !(0.0..=1.0).contains(&alpha)) {
         return Err(Error::Alpha { alpha });
     }
-    for input in [zero_shot, fine_tuned] {
-        if is_same_file(input, output) {
-            return Err(Error::OutputIsInput {
-                path: output.to_owned(),
-            });
-        }
-    }
+    refuse_input(&[zero_shot, fine_tuned], output)?;
     let zero_shot = Checkpoint::open(zero_shot)?;
     let fine_tuned = Checkpoint::open(fine_tuned)?;
     let pairing = pair(&zero_shot, &fine_tuned)?;
@@ -186,6 +180,15 @@ pub fn interpolate(
     })
 }
 
+/// An error if `output` is one of the `inputs`.
+pub(crate) fn refuse_input(inputs: &[&Path], output: &Path) -> Result<()> {
+    if inputs.iter().any(|input| is_same_file(input, output)) {
+        let path = output.to_owned();
+        return Err(Error::OutputIsInput { path });
+    }
+    Ok(())
+}
+
 fn is_same_file(one: &Path, other: &Path) -> bool {
     match (one.canonicalize(), other.canonicalize()) {
         (Ok(one), Ok(other)) => one == other,
@@ -214,7 +217,8 @@ fn copied(
     (!source.tensors.values().any(converts)).then_some(method)
 }
 
-fn check_carried(
+/// An error if an integer or boolean tensor that both have differs.
+pub(crate) fn check_carried(
     zero_shot: &Checkpoint,
     fine_tuned: &Checkpoint,
     pairing: &Pairing<'_>,

@@ -8,7 +8,8 @@
 //! Several fine-tuned models become one, tensor by tensor over slices, by [`add_task_vectors`],
 //! [`ties`](ties()), [`dare`](dare()), [`slerp`](slerp()), [`uniform_soup`] or [`greedy_soup`];
 //! [`search_coefficients`] finds a coefficient for each. [`WeightDistances`] says how far
-//! fine-tuning went.
+//! fine-tuning went; [`write_delta`] keeps what it changed in a small file, which [`apply_delta`]
+//! adds to a checkpoint and [`remove_delta`] takes away.
 //!
 //! Knows the safetensors format; never images, models or datasets.
 //! Source: Ilharco et al. 2022, "Patching open-vocabulary models by interpolating weights",
@@ -39,10 +40,12 @@ mod choose;
 mod coefficients;
 mod compatibility;
 mod dare;
+mod delta;
 mod distance;
 mod element;
 mod error;
 mod geometry;
+mod header;
 mod interpolate;
 mod layer_group;
 mod merge;
@@ -60,12 +63,16 @@ pub use blend::interpolate_values;
 pub use choose::{Candidate, Choice, Rule, ValidationAccuracy, choose};
 pub use coefficients::{BUDGET, Evaluated, Searched, search_coefficients};
 pub use dare::{Dare, dare};
+pub use delta::{
+    Applied, Conflict, DeltaDtype, DeltaInfo, Origin, Patched, Record, Removed, Rounding,
+    apply_delta, conflict, read_delta, read_record, remove_delta, weights_sha256, write_delta,
+};
 pub use distance::{WeightDistance, WeightDistances};
 pub use element::FloatDtype;
 pub use error::{Error, Result};
 pub use interpolate::{FileIdentity, Method, Options, Report, interpolate};
 pub use layer_group::{LayerGroup, Tower};
 pub use race::{Audit, RaceConfig, Raced, Request, Shape, Tally, race};
-pub use slerp::{Path, slerp};
+pub use slerp::{SlerpPath, slerp};
 pub use soup::{GreedySoup, TriedSoup, greedy_soup, uniform_soup};
 pub use ties::{Ties, ties};

@@ -5,9 +5,9 @@ use crate::{
     checkpoint::{Checkpoint, Entry},
     compatibility::Pairing,
     element::Kind,
+    header::{Listed, header},
 };
 use safetensors::Dtype;
-use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A tensor of the output and where it comes from.
@@ -20,8 +20,16 @@ pub(crate) struct Planned<'a> {
 }
 
 impl Planned<'_> {
+    fn listed(&self) -> Listed<'_> {
+        Listed {
+            name: self.name,
+            dtype: self.dtype,
+            shape: &self.zero_shot.shape,
+        }
+    }
+
     fn n_bytes(&self) -> u64 {
-        self.zero_shot.n_elements() * (self.dtype.bitsize() / 8) as u64
+        self.listed().n_bytes()
     }
 }
 
@@ -106,38 +114,9 @@ impl<'a> Plan<'a> {
         self.tensors.iter().map(Planned::n_bytes).sum()
     }
 
-    /// Length prefix and JSON, padded with spaces to a multiple of eight as the format advises.
     pub(crate) fn header(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        #[serde(untagged)]
-        enum Value<'a> {
-            Metadata {
-                format: &'static str,
-            },
-            Tensor {
-                dtype: Dtype,
-                shape: &'a [u64],
-                data_offsets: [u64; 2],
-            },
-        }
-        let mut header = BTreeMap::from([("__metadata__", Value::Metadata { format: "pt" })]);
-        let mut end = 0;
-        for tensor in &self.tensors {
-            let data_offsets = [end, end + tensor.n_bytes()];
-            end = data_offsets[1];
-            let shape = tensor.zero_shot.shape.as_slice();
-            header.insert(
-                tensor.name,
-                Value::Tensor {
-                    dtype: tensor.dtype,
-                    shape,
-                    data_offsets,
-                },
-            );
-        }
-        let mut json = serde_json::to_vec(&header).expect("names, numbers and lists serialise");
-        json.resize(json.len().next_multiple_of(8), b' ');
-        let length = (json.len() as u64).to_le_bytes();
-        [length.as_slice(), &json].concat()
+        let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+        let listed: Vec<_> = self.tensors.iter().map(Planned::listed).collect();
+        header(&metadata, &listed)
     }
 }

@@ -12,7 +12,7 @@ const PARALLEL: f64 = 0.9995;
 
 /// Which way [`slerp`] went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
+pub enum SlerpPath {
     /// Along the great circle.
     Arc,
     /// Straight, as [`interpolate_values`] does: the tensors are nearly parallel or opposite, or
@@ -31,7 +31,12 @@ pub enum Path {
 /// # Errors
 /// [`Error::Length`](crate::Error::Length) if the slices differ in length,
 /// [`Error::Setting`](crate::Error::Setting) if `alpha` is not finite.
-pub fn slerp(zero_shot: &[f32], fine_tuned: &[f32], alpha: f64, out: &mut [f32]) -> Result<Path> {
+pub fn slerp(
+    zero_shot: &[f32],
+    fine_tuned: &[f32],
+    alpha: f64,
+    out: &mut [f32],
+) -> Result<SlerpPath> {
     check_lengths(zero_shot, &[fine_tuned], out)?;
     check_coefficient("alpha", alpha)?;
     let cosine = Sums::of(zero_shot, fine_tuned).cosine();
@@ -39,7 +44,7 @@ pub fn slerp(zero_shot: &[f32], fine_tuned: &[f32], alpha: f64, out: &mut [f32])
         Some(cosine) if cosine.abs() <= PARALLEL && alpha != 0.0 && alpha != 1.0 => cosine.acos(),
         _ => {
             interpolate_values(zero_shot, fine_tuned, alpha, out)?;
-            return Ok(Path::Line);
+            return Ok(SlerpPath::Line);
         }
     };
     let weight = |share: f64| (share * angle).sin() / angle.sin();
@@ -47,5 +52,5 @@ pub fn slerp(zero_shot: &[f32], fine_tuned: &[f32], alpha: f64, out: &mut [f32])
     fill(out, |i| {
         (a * f64::from(zero_shot[i]) + b * f64::from(fine_tuned[i])) as f32
     });
-    Ok(Path::Arc)
+    Ok(SlerpPath::Arc)
 }

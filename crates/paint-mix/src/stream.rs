@@ -103,14 +103,14 @@ fn mix_chunk(
 
 /// One side of a floating-point tensor.
 #[derive(Clone, Copy)]
-struct Side<'a> {
+pub(crate) struct Side<'a> {
     input: &'a Checkpoint,
     entry: &'a Entry,
-    dtype: FloatDtype,
+    pub(crate) dtype: FloatDtype,
 }
 
 impl<'a> Side<'a> {
-    fn of(input: &'a Checkpoint, entry: &'a Entry) -> Option<Self> {
+    pub(crate) fn of(input: &'a Checkpoint, entry: &'a Entry) -> Option<Self> {
         match entry.kind() {
             Kind::Float(dtype) => Some(Self {
                 input,
@@ -122,7 +122,7 @@ impl<'a> Side<'a> {
     }
 
     /// Elements from `first` into `values`, their bytes into `bytes`.
-    fn read(self, first: u64, bytes: &mut Vec<u8>, values: &mut [f32]) -> Result<()> {
+    pub(crate) fn read(self, first: u64, bytes: &mut Vec<u8>, values: &mut [f32]) -> Result<()> {
         let size = self.dtype.size();
         bytes.resize(values.len() * size, 0);
         self.input

@@ -4,7 +4,7 @@ use paint_mix::{BUDGET, Error, LayerGroup, Searched, Tower, WeightDistances, sea
 
 /// A hill with its top at `top`, in steps as an accuracy on 500 images is.
 fn hill<'a>(top: &'a [f64]) -> impl FnMut(&[f64]) -> Result<f64, Error> + 'a {
-    |point| {
+    move |point| {
         let squares = point.iter().zip(top).map(|(p, t)| (p - t) * (p - t));
         Ok((500.0 * (1.0 - squares.sum::<f64>() / top.len() as f64)).floor() / 500.0)
     }

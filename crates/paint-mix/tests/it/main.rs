@@ -4,6 +4,7 @@
 mod checkpoints;
 mod choice;
 mod coefficients;
+mod deltas;
 mod interpolation;
 mod merging;
 mod race;

@@ -2,7 +2,7 @@
 
 use crate::checkpoints::Values;
 use paint_mix::{
-    Dare, Error, Path, Ties, ValidationAccuracy, add_task_vectors, dare, greedy_soup,
+    Dare, Error, SlerpPath, Ties, ValidationAccuracy, add_task_vectors, dare, greedy_soup,
     interpolate_values, slerp, ties, uniform_soup,
 };
 
@@ -233,7 +233,7 @@ fn slerp_keeps_the_norm_and_divides_the_angle() {
     let whole = angle(&a, &b);
     let mut out = vec![0.0; N];
     for alpha in [0.1, 0.5, 0.8] {
-        assert_eq!(slerp(&a, &b, alpha, &mut out).unwrap(), Path::Arc);
+        assert_eq!(slerp(&a, &b, alpha, &mut out).unwrap(), SlerpPath::Arc);
         assert!((norm(&out) - 1.0).abs() < 1e-6);
         assert!((angle(&a, &out) - alpha * whole).abs() < 1e-6);
         assert!((angle(&out, &b) - (1.0 - alpha) * whole).abs() < 1e-6);
@@ -249,12 +249,13 @@ fn slerp_goes_straight_where_there_is_no_arc() {
     let (zero_shot, tuned) = weights(6, 1);
     let opposite: Vec<f32> = zero_shot.iter().map(|v| -2.0 * v).collect();
     let nothing = vec![0.0; N];
-    for other in [&tuned[0], &opposite, &nothing] {
+    let near = added(&zero_shot, &[(0.1, &tuned[0])]);
+    for other in [&near, &opposite, &nothing] {
         let (mut out, mut expected) = (vec![0.0; N], vec![0.0; N]);
         let path = slerp(&zero_shot, other, 0.3, &mut out).unwrap();
         interpolate_values(&zero_shot, other, 0.3, &mut expected).unwrap();
         let cosine = angle(&zero_shot, other).cos();
-        assert_eq!(path, Path::Line, "{cosine}");
+        assert_eq!(path, SlerpPath::Line, "{cosine}");
         assert_eq!(bits(&out), bits(&expected));
     }
 }
@@ -272,7 +273,7 @@ fn uniform_soup_is_the_mean_in_any_order() {
     let mut other = vec![0.0; N];
     uniform_soup(&reversed, &mut other).unwrap();
     assert!(largest_difference(&soup, &other) <= 1.0);
-    uniform_soup(&[&tuned[0]; 3], &mut soup).unwrap();
+    uniform_soup(&[tuned[0].as_slice(); 3], &mut soup).unwrap();
     assert_eq!(bits(&soup), bits(&tuned[0]));
 }
 
@@ -341,5 +342,5 @@ fn settings_and_lengths_are_checked() {
     // A tensor may have no values.
     add_task_vectors(&[], &[(0.5, &[]), (0.5, &[])], &mut []).unwrap();
     ties(&[], &[&[]], &Ties::default(), &mut []).unwrap();
-    assert_eq!(slerp(&[], &[], 0.5, &mut []).unwrap(), Path::Line);
+    assert_eq!(slerp(&[], &[], 0.5, &mut []).unwrap(), SlerpPath::Line);
 }
