@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use paint_data::Suite;
+use paint_mix::DeltaDtype;
 use paint_report::{Alpha, Rq1Findings, Rq1Row, rq1_sections, rq1_table};
 
+use crate::delta::emit_delta;
 use crate::examples::slider;
 use crate::findings::{findings, record, skipped, verdict};
 use crate::options::{Asked, Common, RuleName, SuiteArgs, grid};
@@ -33,13 +35,17 @@ pub(crate) struct PatchArgs {
     /// Manifest of a task that must stay; may be given several times
     #[arg(long, required = true)]
     support: Vec<String>,
+    /// Also write what fine-tuning changed as a small file, delta.safetensors, beside the patched
+    /// checkpoint; see `cargo xtask delta`
+    #[arg(long)]
+    emit_delta: bool,
     #[command(flatten)]
     common: Common,
 }
 
 pub(crate) fn rq1(args: &Rq1Args, console: &Console) -> Result<()> {
     let asked = Asked::of_suite("rq1", &args.suite, RuleName::BestPatch, console)?;
-    ask(&asked, asked.model()?, console)
+    ask(&asked, asked.model()?, false, console)
 }
 
 pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
@@ -64,10 +70,10 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
         limit_validation: args.common.limit,
         common: &args.common,
     };
-    ask(&asked, model, console)
+    ask(&asked, model, args.emit_delta, console)
 }
 
-fn ask(asked: &Asked<'_>, model: &str, console: &Console) -> Result<()> {
+fn ask(asked: &Asked<'_>, model: &str, with_delta: bool, console: &Console) -> Result<()> {
     let started = Instant::now();
     let tasks = Tasks::find(asked, console)?;
     let subject = Subject::open(model, &tasks, console)?;
@@ -81,6 +87,15 @@ fn ask(asked: &Asked<'_>, model: &str, console: &Console) -> Result<()> {
         skipped(&subject),
     )?;
     let verdict = verdict(&findings, &results, subject.supported.len())?;
+    if with_delta {
+        for (task, patched) in &results {
+            let out = run.dir.path.join("checkpoints").join(&task.name);
+            let out = out.join("delta.safetensors");
+            let base = &subject.model.dir;
+            emit_delta(base, &patched.fine_tuned.directory, &out, DeltaDtype::F16)?;
+            console.say(format!("delta   {}", out.display()));
+        }
+    }
     let mut sections = rq1_sections(&findings)?;
     sections.extend(slider(&subject, &results, &run)?);
     run.publish(Answer {
