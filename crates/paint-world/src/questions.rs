@@ -151,7 +151,7 @@ fn count(split: Split, rng: &mut Rng) -> Asked {
 fn colour(split: Split, rng: &mut Rng) -> Asked {
     let forms = two(&FORMS, rng).map(form_index);
     let names: Vec<&str> = NAMED[..N_COLOURS].iter().map(|(name, _)| *name).collect();
-    let mut colours = right_and_others(rng.pick(&names), &names, rng);
+    let mut colours = right_and_others(*rng.pick(&names), &names, rng);
     let shapes = [0, 1].map(|i| Shape {
         form: forms[i],
         colour: colours[i],
