@@ -39,7 +39,7 @@ pub const COUNTING_SIZES: Sizes = Sizes {
 
 /// The task: classes "three" to "ten".
 ///
-/// Prompts are as the corpus speaks of numbers of things, over the kinds of things that there are.
+/// Prompts are as the captions of the corpus speak of numbers.
 pub fn counting_task() -> Task {
     let names = COUNTS.map(|n| NUMBERS[n as usize].to_owned()).to_vec();
     let templates = ["{}", "a group of {}", "there are {}"].map(str::to_owned);
@@ -115,7 +115,7 @@ fn scattered(sizes: &[f32], rng: &mut Rng) -> Vec<(f32, f32)> {
     let reach = |size: f32| REACH * size / 2.0;
     loop {
         let mut centres: Vec<(f32, f32)> = Vec::with_capacity(sizes.len());
-        for (i, &size) in sizes.iter().enumerate() {
+        for &size in sizes {
             let margin = reach(size) + 0.5;
             let clear = |&(x, y): &(f32, f32)| {
                 centres
@@ -133,7 +133,6 @@ fn scattered(sizes: &[f32], rng: &mut Rng) -> Vec<(f32, f32)> {
             };
             let found = (0..200).map(|_| any()).find(clear);
             let Some(centre) = found else { break };
-            debug_assert_eq!(centres.len(), i);
             centres.push(centre);
         }
         // Those that stand may leave no room for the last: begin again.

@@ -17,7 +17,7 @@ use crate::counting::scene;
 use crate::domain::Split;
 use crate::english::NUMBERS;
 use crate::error::Result;
-use crate::objects::put;
+use crate::objects::{put, stands_out};
 use crate::publish::{SEED, Sizes, stream_of, write_dataset};
 use crate::shapes::{FORMS, N_COLOURS, Shape};
 use crate::world;
@@ -116,11 +116,18 @@ fn position(split: Split, rng: &mut Rng) -> Asked {
     const RELATIONS: [&str; N_CHOICES] = ["left of", "right of", "above", "below"];
     let names = two(&NAMES, rng);
     let (centres, right) = relation(rng);
-    let mut canvas = backgrounds::any(split, rng);
-    let size = rng.range(19.0, 24.0);
-    for (name, centre) in names.into_iter().zip(centres) {
+    let artworks = names.map(|name| {
         let artwork = OBJECTS.iter().find(|a| a.name == name);
-        let artwork = artwork.expect("the names are classes, which a test shows");
+        artwork.expect("the names are classes, which a test shows")
+    });
+    let mut canvas = loop {
+        let canvas = backgrounds::any(split, rng);
+        if artworks.iter().all(|a| stands_out(a, &canvas)) || rng.chance(0.02) {
+            break canvas;
+        }
+    };
+    let size = rng.range(19.0, 24.0);
+    for (artwork, centre) in artworks.into_iter().zip(centres) {
         put(&mut canvas, artwork, centre, size, 0.3, rng);
     }
     let [first, second] = names;
@@ -151,7 +158,8 @@ fn count(split: Split, rng: &mut Rng) -> Asked {
 fn colour(split: Split, rng: &mut Rng) -> Asked {
     let forms = two(&FORMS, rng).map(form_index);
     let names: Vec<&str> = NAMED[..N_COLOURS].iter().map(|(name, _)| *name).collect();
-    let mut colours = right_and_others(*rng.pick(&names), &names, rng);
+    let right = names[rng.below(names.len())];
+    let mut colours = right_and_others(right, &names, rng);
     let shapes = [0, 1].map(|i| Shape {
         form: forms[i],
         colour: colours[i],

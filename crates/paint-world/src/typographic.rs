@@ -15,6 +15,8 @@ use crate::fonts::{self, Face};
 const LEAST_HEIGHT: f32 = 6.0;
 /// From baseline to baseline, in heights of a capital.
 const LINE: f32 = 1.5;
+/// What outlines and slanted letters need beside a line, both sides together, in heights.
+const MARGIN: f32 = 0.5;
 /// Words are broken into at most so many lines.
 const MOST_LINES: usize = 4;
 
@@ -102,7 +104,7 @@ fn fitted(
         let widest = widest(lines, face).max(0.1);
         // Outlines stand out on both sides.
         let n_lines = lines.len() as f32;
-        ((width - 2.0) / (widest + 0.3)).min((height - 2.0) / (LINE * n_lines))
+        ((width - 2.0) / (widest + MARGIN)).min((height - 2.0) / (LINE * n_lines))
     };
     let options = (1..=MOST_LINES).map(|n| {
         let lines = broken(word, n);
@@ -163,16 +165,26 @@ fn place(
     (width, height): (f32, f32),
     rng: &mut Rng,
 ) -> Transform {
-    let half_width = size * (widest(lines, face) + 0.3) / 2.0;
+    let half_width = size * (widest(lines, face) + MARGIN) / 2.0;
     let half_height = size * LINE * lines.len() as f32 / 2.0;
+    // A turn blurs small letters.
+    let most = if size < 12.0 { 0.02 } else { 0.12 };
+    let turn = rng.range(-most, most);
+    let (sin, cos) = (turn.sin().abs(), turn.cos());
+    let turned = (
+        half_width * cos + half_height * sin,
+        half_width * sin + half_height * cos,
+    );
+    let (turn, halves) = match 2.0 * turned.0 < width && 2.0 * turned.1 < height {
+        true => (turn, turned),
+        false => (0.0, (half_width, half_height)),
+    };
     let mut along = |room: f32, half: f32| {
         let slack = (room / 2.0 - half).max(0.0);
         room / 2.0 + rng.range(-slack, slack)
     };
-    let (x, y) = (along(width, half_width), along(height, half_height));
-    // A turn blurs small letters.
-    let turn = if size < 12.0 { 0.02 } else { 0.12 };
-    placed(x, y, rng.range(-turn, turn))
+    let (x, y) = (along(width, halves.0), along(height, halves.1));
+    placed(x, y, turn)
 }
 
 fn around(size: f32) -> Stroke {
