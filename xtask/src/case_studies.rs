@@ -128,8 +128,9 @@ fn attacked(
 ) -> Result<Attacked> {
     let root = workspace::runs().join("attacked");
     let seed = asked.common.seed;
+    let hub = tasks.hub_for(task, console)?;
     let opened = |split| -> Result<Dataset> {
-        let dataset = Dataset::open(task, split, tasks.hub())?;
+        let dataset = Dataset::open(task, split, &hub)?;
         let most = asked.common.limit.unwrap_or(usize::MAX);
         Ok(match split {
             SplitName::Train => dataset.subset(2 * N_ATTACKED.min(most), seed),

@@ -41,6 +41,10 @@ pub(crate) struct Common {
     /// best of many alphas has lost more than its validation images show
     #[arg(long, default_value_t = 1.0)]
     margin: f64,
+    /// The alphas to choose from, comma-separated; 0, the model as it is, must be one of them
+    /// [default: 0, 0.1, …, 1; fewer with --quick and in rq3, more in patch]
+    #[arg(long, value_delimiter = ',')]
+    alphas: Vec<f64>,
     /// How many images the choice looks at
     #[arg(long, value_enum, default_value_t = SearchName::Grid)]
     search: SearchName,
@@ -101,6 +105,22 @@ pub(crate) struct Asked<'a> {
     pub(crate) common: &'a Common,
 }
 
+/// What a question is asked with unless something else is given.
+pub(crate) struct Defaults {
+    pub(crate) rule: RuleName,
+    /// Alphas beside 0.
+    pub(crate) n_alphas: u32,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            rule: RuleName::BestPatch,
+            n_alphas: 10,
+        }
+    }
+}
+
 /// How it is patched.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -119,11 +139,11 @@ impl SuiteArgs {
 }
 
 impl<'a> Asked<'a> {
-    /// A question to a suite; `rule` is the one it is asked with unless another is given.
+    /// A question to a suite.
     pub(crate) fn of_suite(
         question: &str,
         args: &'a SuiteArgs,
-        rule: RuleName,
+        defaults: Defaults,
         console: &Console,
     ) -> Result<Self> {
         let suite = find_suite(&args.suite)?;
@@ -152,10 +172,10 @@ impl<'a> Asked<'a> {
                 suite.patching.len()
             ));
         }
-        let grid = grid(if args.quick { 5 } else { 10 });
+        let grid = grid(if args.quick { 5 } else { defaults.n_alphas });
         Ok(Self {
             name: format!("{question}{}", if args.quick { "-quick" } else { "" }),
-            settings: args.common.settings(&suite, grid, rule)?,
+            settings: args.common.settings(&suite, grid, defaults.rule)?,
             patching,
             suite,
             limit_validation: args.common.limit,
@@ -206,6 +226,10 @@ impl Common {
         number("max-drop", self.max_drop, 100.0, "points")?;
         number("margin", self.margin, 10.0, "standard errors")?;
         number("epsilon", self.epsilon, 100.0, "points")?;
+        let grid = match self.alphas.as_slice() {
+            [] => grid,
+            given => checked_grid(given)?,
+        };
         let rule = match self.rule.unwrap_or(rule) {
             RuleName::BestMean => Rule::BestMean,
             RuleName::BestPatch => Rule::BestPatch {
@@ -220,6 +244,25 @@ impl Common {
             search: Search::new(self.search, rule, self.margin, epsilon, self.seed),
         })
     }
+}
+
+/// The alphas in rising order.
+fn checked_grid(given: &[f64]) -> Result<Vec<f64>> {
+    if let Some(alpha) = given.iter().find(|alpha| !(0.0..=1.0).contains(*alpha)) {
+        bail!("--alphas {alpha}: a number from 0 to 1");
+    }
+    let mut grid = given.to_vec();
+    grid.sort_by(f64::total_cmp);
+    if let Some(pair) = grid.windows(2).find(|pair| pair[0] == pair[1]) {
+        bail!("--alphas {}: is there twice", pair[0]);
+    }
+    if grid[0] != 0.0 {
+        bail!(
+            "--alphas: 0 is not among them, the model as it is, which every other alpha is \
+             compared with"
+        );
+    }
+    Ok(grid)
 }
 
 /// 0, 1/n, …, 1.

@@ -12,7 +12,7 @@ use paint_report::{Alpha, Rq1Findings, Rq1Row, rq1_sections, rq1_table};
 use crate::delta::emit_delta;
 use crate::examples::slider;
 use crate::findings::{findings, record, skipped, verdict};
-use crate::options::{Asked, Common, RuleName, SuiteArgs, grid};
+use crate::options::{Asked, Common, Defaults, RuleName, SuiteArgs, grid};
 use crate::patching::{Patched, patch};
 use crate::prepared::Prepared;
 use crate::progress::Console;
@@ -44,7 +44,7 @@ pub(crate) struct PatchArgs {
 }
 
 pub(crate) fn rq1(args: &Rq1Args, console: &Console) -> Result<()> {
-    let asked = Asked::of_suite("rq1", &args.suite, RuleName::BestPatch, console)?;
+    let asked = Asked::of_suite("rq1", &args.suite, Defaults::default(), console)?;
     ask(&asked, asked.model()?, false, console)
 }
 

@@ -16,7 +16,7 @@ use paint_report::{
 };
 
 use crate::findings::{change, estimate, shared_change, supported_change_mean, task_change};
-use crate::options::{Asked, RuleName, SuiteArgs};
+use crate::options::{Asked, Defaults, SuiteArgs};
 use crate::patching::Patched;
 use crate::prepared::Prepared;
 use crate::progress::Console;
@@ -44,7 +44,7 @@ type Results<'a> = Vec<(&'a Prepared, Patched)>;
 
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let started = Instant::now();
-    let asked = Asked::of_suite("rq2", &args.suite, RuleName::BestPatch, console)?;
+    let asked = Asked::of_suite("rq2", &args.suite, Defaults::default(), console)?;
     let names = models(args, &asked)?;
     if !asked.settings.search.is_grid() {
         bail!("rq2 compares whole curves, which --search grid measures");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use paint_data::Rng;
+use paint_data::{Rng, SplitName};
 use paint_eval::{Difference, Proportion, mean_over_seeds, mean_proportion};
 use paint_report::{
     Estimate, Kind, MinusSpecialists, Record, Rq3Findings, Rq3Row, Rq3Task, Verdict, rq3_sections,
@@ -13,7 +13,7 @@ use paint_report::{
 
 use crate::findings::{change, estimate};
 use crate::many::{Many, Specialist};
-use crate::options::{Asked, RuleName, SuiteArgs, grid};
+use crate::options::{Asked, Defaults, RuleName, SuiteArgs};
 use crate::patching::patch;
 use crate::prepared::Prepared;
 use crate::progress::Console;
@@ -36,10 +36,14 @@ pub(crate) struct Args {
     /// Points measured in the search for one coefficient per task
     #[arg(long, default_value_t = 20)]
     budget: usize,
-    /// Alpha and coefficients are chosen on at most so many validation images of every task
-    #[arg(long, default_value_t = 250)]
-    validation: usize,
+    /// Alpha and coefficients are chosen on so many validation images of every task [default: 250,
+    /// fewer where there are fewer]
+    #[arg(long)]
+    validation: Option<usize>,
 }
+
+/// Validation images of every task.
+const N_VALIDATION: usize = 250;
 
 /// The methods that the paper compares, then the others.
 const METHODS: [&str; 11] = [
@@ -61,15 +65,17 @@ type Found<'a> = BTreeMap<(usize, &'static str, u64), Tested<'a>>;
 
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let started = Instant::now();
-    let mut asked = Asked::of_suite("rq3", &args.suite, RuleName::BestMean, console)?;
-    asked.settings.grid = grid(5);
-    asked.limit_validation = Some(
-        args.validation
-            .min(asked.common.limit.unwrap_or(usize::MAX)),
-    );
+    let defaults = Defaults {
+        rule: RuleName::BestMean,
+        n_alphas: 5,
+    };
+    let mut asked = Asked::of_suite("rq3", &args.suite, defaults, console)?;
+    let n_validation = args.validation.unwrap_or(N_VALIDATION);
+    asked.limit_validation = Some(n_validation.min(asked.common.limit.unwrap_or(usize::MAX)));
     check(args, &asked)?;
     let tasks = Tasks::find(&asked, console)?;
     let subject = Subject::open(asked.model()?, &tasks, console)?;
+    enough(args.validation, &subject)?;
     let n_seeds = args.seeds.unwrap_or(if args.suite.quick { 1 } else { 3 });
     let options = options(args, n_seeds)?;
     let mut run = Run::open(&asked, options, &tasks, &[&subject], started, console)?;
@@ -107,7 +113,7 @@ fn check(args: &Args, asked: &Asked<'_>) -> Result<()> {
     for (option, value) in [
         ("seeds", args.seeds.unwrap_or(1)),
         ("budget", args.budget as u64),
-        ("validation", args.validation as u64),
+        ("validation", args.validation.unwrap_or(1) as u64),
     ] {
         if value == 0 {
             bail!("--{option} 0: at least 1");
@@ -119,13 +125,30 @@ fn check(args: &Args, asked: &Asked<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Fails if a task has fewer validation images than were asked for.
+fn enough(validation: Option<usize>, subject: &Subject) -> Result<()> {
+    for task in subject.patching.iter().chain(&subject.supported) {
+        let n = task.table(SplitName::Validation)?.len();
+        if let Some(wanted) = validation.filter(|wanted| *wanted > n) {
+            bail!(
+                "--validation {wanted}: task {} has {n} validation images",
+                task.name
+            );
+        }
+    }
+    Ok(())
+}
+
 fn options(args: &Args, n_seeds: u64) -> Result<toml::Table> {
     let mut options = toml::Table::new();
     for (name, value) in [
         ("seeds", toml::Value::try_from(n_seeds)?),
         ("k", toml::Value::try_from(&args.k)?),
         ("budget", toml::Value::try_from(args.budget)?),
-        ("validation", toml::Value::try_from(args.validation)?),
+        (
+            "validation",
+            toml::Value::try_from(args.validation.unwrap_or(N_VALIDATION))?,
+        ),
     ] {
         options.insert(name.to_owned(), value);
     }
@@ -318,7 +341,8 @@ fn notes(args: &Args, n_seeds: u64) -> Vec<String> {
             "All choices are made on at most {} validation images of every task. Parallel patching \
              measures {} points in its search for one coefficient per task, the first being the \
              best shared alpha.",
-            args.validation, args.budget
+            args.validation.unwrap_or(N_VALIDATION),
+            args.budget
         ),
         "Joint patching takes √k times the steps of one task; sequential and parallel patching \
          take k times."

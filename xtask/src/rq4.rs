@@ -11,7 +11,7 @@ use paint_report::{
 };
 
 use crate::findings::{change, estimate};
-use crate::options::{Asked, RuleName, SuiteArgs};
+use crate::options::{Asked, Defaults, SuiteArgs};
 use crate::patching::{Patched, patch};
 use crate::prepared::Prepared;
 use crate::progress::Console;
@@ -48,7 +48,7 @@ const PAPER: [(&str, [f64; 2]); 9] = [
 
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let started = Instant::now();
-    let asked = Asked::of_suite("rq4", &args.suite, RuleName::BestPatch, console)?;
+    let asked = Asked::of_suite("rq4", &args.suite, Defaults::default(), console)?;
     let n_draws = args.draws.unwrap_or(if args.suite.quick { 1 } else { 3 });
     if n_draws == 0 {
         bail!("--draws 0: draw the halves at least once");

@@ -98,8 +98,7 @@ impl Tasks {
         })
     }
 
-    /// Opens splits of a task for a model; the embedded world's images are drawn unless they are
-    /// there.
+    /// Opens splits of a task for a model.
     pub(crate) fn open(
         &self,
         task: &Task,
@@ -107,13 +106,8 @@ impl Tasks {
         model: &Model,
         console: &Console,
     ) -> Result<Prepared> {
-        let of_world = paint_world::tasks().iter().any(|known| known.task == *task);
-        let world = match of_world {
-            true => Some(Hub::Directory(prepare_world(&[task], console)?)),
-            false => None,
-        };
         let source = Source {
-            hub: world.as_ref().unwrap_or(&self.hub),
+            hub: &self.hub_for(task, console)?,
             cache: workspace::cache(),
             seed: self.seed,
             limit: self.limit,
@@ -122,9 +116,13 @@ impl Tasks {
         Prepared::open(task, splits, model, &source, console)
     }
 
-    /// Where datasets come from that are not of the embedded world.
-    pub(crate) fn hub(&self) -> &Hub {
-        &self.hub
+    /// Where a task's images are; those of the embedded world are drawn unless they are there.
+    pub(crate) fn hub_for(&self, task: &Task, console: &Console) -> Result<Hub> {
+        let of_world = paint_world::tasks().iter().any(|known| known.task == *task);
+        Ok(match of_world {
+            true => Hub::Directory(prepare_world(&[task], console)?),
+            false => self.hub.clone(),
+        })
     }
 
     /// All of them.

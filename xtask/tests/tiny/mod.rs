@@ -24,7 +24,7 @@ save_every = 2
 
 /// What `xtask rq1` is asked: the files of the question, and the place of its data and caches.
 pub(crate) struct Question {
-    suite: PathBuf,
+    pub(crate) suite: PathBuf,
     pub(crate) model: PathBuf,
     /// `PAINT_RUNS`.
     pub(crate) runs: PathBuf,
@@ -80,14 +80,19 @@ fn draw_world(runs: &Path) {
 
 /// Writes an untrained model, and its tokenizer to `texts`.
 pub(crate) fn write_model(texts: &Path, model: &Path) {
+    write_model_of(16, texts, model);
+}
+
+/// As [`write_model`], with an image side of another width.
+pub(crate) fn write_model_of(width: usize, texts: &Path, model: &Path) {
     paint_world::write_tokenizer(texts, 48).unwrap();
     let end = paint_world::VOCABULARY_SIZE as u32 - 1;
     let config = ClipConfig {
         vision: VisionConfig {
             image_size: 48,
             patch_size: 16,
-            hidden_size: 16,
-            intermediate_size: 32,
+            hidden_size: width,
+            intermediate_size: 2 * width,
             num_hidden_layers: 2,
             num_attention_heads: 2,
             ..Default::default()
