@@ -91,7 +91,8 @@ pub(crate) fn slider(
         name: &task.name,
         run: &run.dir,
     };
-    let grid = &run.asked.settings.grid;
+    let points = &patched.searched.points;
+    let grid: Vec<f64> = points.iter().map(|(alpha, _)| *alpha).collect();
     let along = |on: &Prepared| {
         let at = |&alpha: &f64| line.answers(alpha, on, SplitName::Validation);
         grid.iter().map(at).collect::<Result<Vec<Predictions>>>()

@@ -159,7 +159,7 @@ pub(crate) fn findings(
                      supported tasks, on average{}",
                     100.0 * max_drop,
                     match settings.search {
-                        Search::Grid { margin } if margin > 0.0 =>
+                        Search::Grid { margin, .. } if margin > 0.0 =>
                             format!(", {margin} standard error(s) of the drop included"),
                         _ => String::new(),
                     }
@@ -172,7 +172,11 @@ pub(crate) fn findings(
                 .collect::<Result<_, _>>()?,
             validation: tasks.map(n).collect::<Result<_>>()?,
             search: match &settings.search {
-                Search::Grid { .. } => None,
+                Search::Grid { halvings: 0, .. } => None,
+                Search::Grid { halvings, .. } => Some(format!(
+                    "Then {halvings} time(s) the values halfway from the best one to its \
+                     neighbours were measured as well."
+                )),
                 Search::Race(config) => Some(race_note(results, config)),
             },
         },

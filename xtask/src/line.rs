@@ -30,7 +30,7 @@ impl Line<'_> {
     fn name_at(&self, alpha: f64) -> String {
         match alpha == 0.0 && self.from.key == self.subject.zero_shot.key {
             true => "zero-shot/0.000".to_owned(),
-            false => format!("{}/{alpha:.3}", self.name),
+            false => format!("{}/{}", self.name, printed(alpha)),
         }
     }
 
@@ -67,5 +67,14 @@ impl Line<'_> {
             };
             on.predict_some(clip, model, split, rows)
         })
+    }
+}
+
+/// With three digits, or as many as it takes.
+fn printed(alpha: f64) -> String {
+    let short = format!("{alpha:.3}");
+    match short.parse() == Ok(alpha) {
+        true => short,
+        false => alpha.to_string(),
     }
 }

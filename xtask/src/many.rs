@@ -243,7 +243,7 @@ impl<'a> Many<'a, '_> {
             return self.mean_score(theta, k);
         };
         let margin = match self.settings.search {
-            Search::Grid { margin } => margin,
+            Search::Grid { margin, .. } => margin,
             Search::Race(_) => 0.0,
         };
         let (before, after) = (

@@ -45,6 +45,10 @@ pub(crate) struct Common {
     /// [default: 0, 0.1, …, 1; fewer with --quick and in rq3, more in patch]
     #[arg(long, value_delimiter = ',')]
     alphas: Vec<f64>,
+    /// On the grid: how often the alphas halfway from the best one to its neighbours are measured
+    /// too [default: 2; 0 in rq3 and with --alphas]
+    #[arg(long)]
+    halvings: Option<u32>,
     /// How many images the choice looks at
     #[arg(long, value_enum, default_value_t = SearchName::Grid)]
     search: SearchName,
@@ -110,6 +114,7 @@ pub(crate) struct Defaults {
     pub(crate) rule: RuleName,
     /// Alphas beside 0.
     pub(crate) n_alphas: u32,
+    pub(crate) halvings: u32,
 }
 
 impl Default for Defaults {
@@ -117,6 +122,7 @@ impl Default for Defaults {
         Self {
             rule: RuleName::BestPatch,
             n_alphas: 10,
+            halvings: 2,
         }
     }
 }
@@ -172,10 +178,13 @@ impl<'a> Asked<'a> {
                 suite.patching.len()
             ));
         }
-        let grid = grid(if args.quick { 5 } else { defaults.n_alphas });
+        let defaults = Defaults {
+            n_alphas: if args.quick { 5 } else { defaults.n_alphas },
+            ..defaults
+        };
         Ok(Self {
             name: format!("{question}{}", if args.quick { "-quick" } else { "" }),
-            settings: args.common.settings(&suite, grid, defaults.rule)?,
+            settings: args.common.settings(&suite, &defaults)?,
             patching,
             suite,
             limit_validation: args.common.limit,
@@ -198,12 +207,7 @@ impl<'a> Asked<'a> {
 
 impl Common {
     /// Hyperparameters and rule, checked.
-    pub(crate) fn settings(
-        &self,
-        suite: &Suite,
-        grid: Vec<f64>,
-        rule: RuleName,
-    ) -> Result<Settings> {
+    pub(crate) fn settings(&self, suite: &Suite, defaults: &Defaults) -> Result<Settings> {
         let mut fine_tune: FineTuneConfig = match &suite.fine_tune {
             Some(table) => table.clone().try_into().map_err(|e: toml::de::Error| {
                 anyhow!("suite {}: [fine_tune]: {}", suite.name, e.message())
@@ -226,11 +230,16 @@ impl Common {
         number("max-drop", self.max_drop, 100.0, "points")?;
         number("margin", self.margin, 10.0, "standard errors")?;
         number("epsilon", self.epsilon, 100.0, "points")?;
+        let halvings = self.halvings.unwrap_or(match self.alphas.is_empty() {
+            true => defaults.halvings,
+            false => 0,
+        });
+        number("halvings", f64::from(halvings), 10.0, "halvings")?;
         let grid = match self.alphas.as_slice() {
-            [] => grid,
+            [] => grid(defaults.n_alphas),
             given => checked_grid(given)?,
         };
-        let rule = match self.rule.unwrap_or(rule) {
+        let rule = match self.rule.unwrap_or(defaults.rule) {
             RuleName::BestMean => Rule::BestMean,
             RuleName::BestPatch => Rule::BestPatch {
                 max_drop: self.max_drop / 100.0,
@@ -241,7 +250,13 @@ impl Common {
             fine_tune,
             grid,
             rule,
-            search: Search::new(self.search, rule, self.margin, epsilon, self.seed),
+            search: Search::new(
+                self.search,
+                rule,
+                (self.margin, halvings),
+                epsilon,
+                self.seed,
+            ),
         })
     }
 }
@@ -266,6 +281,6 @@ fn checked_grid(given: &[f64]) -> Result<Vec<f64>> {
 }
 
 /// 0, 1/n, …, 1.
-pub(crate) fn grid(n: u32) -> Vec<f64> {
+fn grid(n: u32) -> Vec<f64> {
     (0..=n).map(|i| f64::from(i) / f64::from(n)).collect()
 }

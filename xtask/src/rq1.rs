@@ -12,7 +12,7 @@ use paint_report::{Alpha, Rq1Findings, Rq1Row, rq1_sections, rq1_table};
 use crate::delta::emit_delta;
 use crate::examples::slider;
 use crate::findings::{findings, record, skipped, verdict};
-use crate::options::{Asked, Common, Defaults, RuleName, SuiteArgs, grid};
+use crate::options::{Asked, Common, Defaults, SuiteArgs};
 use crate::patching::{Patched, patch};
 use crate::prepared::Prepared;
 use crate::progress::Console;
@@ -60,12 +60,14 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
     };
     let model = &args.common.model;
     let model = model.as_ref().context("give the model with --model DIR")?;
+    let defaults = Defaults {
+        n_alphas: 20,
+        ..Default::default()
+    };
     let asked = Asked {
         name: "patch".to_owned(),
         patching: suite.patching.clone(),
-        settings: args
-            .common
-            .settings(&suite, grid(20), RuleName::BestPatch)?,
+        settings: args.common.settings(&suite, &defaults)?,
         suite,
         limit_validation: args.common.limit,
         common: &args.common,

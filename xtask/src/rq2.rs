@@ -137,7 +137,7 @@ fn size(
         layers: layers(subject, results)?,
         cka_supported,
         cka_patching,
-        average: average(results)?,
+        average: average(results, &run.asked.settings.grid)?,
     })
 }
 
@@ -280,21 +280,21 @@ fn mean_cka(all: &[Alignment]) -> Result<Measure> {
     Ok(Measure::new(value, value - half, value + half, n_images)?)
 }
 
-/// The mean over the patching tasks at every alpha, on validation.
-fn average(results: &Results<'_>) -> Result<Curve> {
-    let (_, first) = results.first().context("there is no patching task")?;
+/// The mean over the patching tasks at every alpha of the grid, on validation.
+fn average(results: &Results<'_>, grid: &[f64]) -> Result<Curve> {
     let mut points = Vec::new();
-    for (i, (alpha, _)) in first.searched.points.iter().enumerate() {
+    for &alpha in grid {
         let (mut supported, mut patching) = (Vec::new(), Vec::new());
         for (_, patched) in results {
-            let on: Option<Vec<Proportion>> =
-                patched.searched.points[i].1.iter().copied().collect();
+            let mut measured = patched.searched.points.iter();
+            let on = measured.find(|(of, _)| *of == alpha);
+            let on: Option<Vec<Proportion>> = on.and_then(|(_, on)| on.iter().copied().collect());
             let on = on.context("a point was not measured on every task")?;
             patching.push(on[0]);
             supported.push(mean_proportion(&on[1..])?);
         }
         points.push(CurvePoint {
-            alpha: Alpha::new(*alpha)?,
+            alpha: Alpha::new(alpha)?,
             supported: estimate(mean_proportion(&supported)?)?,
             patching: estimate(mean_proportion(&patching)?)?,
         });

@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let defaults = Defaults {
         rule: RuleName::BestMean,
         n_alphas: 5,
+        halvings: 0,
     };
     let mut asked = Asked::of_suite("rq3", &args.suite, defaults, console)?;
     let n_validation = args.validation.unwrap_or(N_VALIDATION);

@@ -32,12 +32,20 @@ pub(crate) enum Search {
     Grid {
         /// Standard errors of the supported drop that best-patch adds to it.
         margin: f64,
+        /// How often the values halfway from the best one to its neighbours are measured too.
+        halvings: u32,
     },
     Race(RaceConfig),
 }
 
 impl Search {
-    pub(crate) fn new(name: SearchName, rule: Rule, margin: f64, epsilon: f64, seed: u64) -> Self {
+    pub(crate) fn new(
+        name: SearchName,
+        rule: Rule,
+        (margin, halvings): (f64, u32),
+        epsilon: f64,
+        seed: u64,
+    ) -> Self {
         let race = |shape| {
             Self::Race(RaceConfig {
                 rule,
@@ -48,7 +56,7 @@ impl Search {
             })
         };
         match name {
-            SearchName::Grid => Self::Grid { margin },
+            SearchName::Grid => Self::Grid { margin, halvings },
             SearchName::Race => race(Shape::Nested),
             SearchName::RaceStrict => race(Shape::Any),
         }
@@ -113,53 +121,73 @@ impl Wanted<'_> {
         let what = format!("{}: alpha on validation", self.line.name);
         let bar = console.bar(&what, n_grid_passes);
         let searched = match self.search {
-            Search::Grid { margin } => self.by_grid(margin, n_grid_passes, &bar)?,
+            Search::Grid { margin, halvings } => self.by_grid(margin, halvings, &n_images, &bar)?,
             Search::Race(config) => self.by_race(&config, &n_images, n_grid_passes, &bar)?,
         };
         bar.finish_and_clear();
         Ok(searched)
     }
 
-    fn by_grid(&self, margin: f64, n_grid_passes: u64, bar: &ProgressBar) -> Result<Searched> {
-        let (tasks, line) = (self.tasks(), self.line);
-        let mut answers = Vec::new();
+    fn by_grid(
+        &self,
+        margin: f64,
+        halvings: u32,
+        n_images: &[usize],
+        bar: &ProgressBar,
+    ) -> Result<Searched> {
+        let mut measured = Vec::new();
         for &alpha in self.grid {
-            let on = |on: &&Prepared| self.answers(alpha, on, bar);
-            answers.push((alpha, tasks.iter().map(on).collect::<Result<Vec<_>>>()?));
+            measured.push(self.measured(alpha, margin, bar)?);
         }
-        let supported = &line.subject.supported;
+        let choose = |measured: &[Measured]| -> Result<Choice> {
+            let candidates: Vec<_> = measured.iter().map(|m| m.candidate.clone()).collect();
+            Ok(choose(&candidates, self.rule)?)
+        };
+        let mut choice = choose(&measured)?;
+        for _ in 0..halvings {
+            for alpha in halfway(&measured, choice.alpha) {
+                measured.push(self.measured(alpha, margin, bar)?);
+            }
+            choice = choose(&measured)?;
+        }
+        measured.sort_by(|one, other| one.candidate.alpha.total_cmp(&other.candidate.alpha));
+        let of_images: usize = n_images.iter().sum();
+        Ok(Searched {
+            choice,
+            n_passes: (measured.len() * of_images) as u64,
+            n_grid_passes: (self.grid.len() * of_images) as u64,
+            points: measured
+                .into_iter()
+                .map(|m| (m.candidate.alpha, m.on))
+                .collect(),
+            audit: Audit::default(),
+        })
+    }
+
+    /// The answers of the model at `alpha` to all validation images.
+    fn measured(&self, alpha: f64, margin: f64, bar: &ProgressBar) -> Result<Measured> {
+        let on = |on: &&Prepared| self.answers(alpha, on, bar);
+        let answers = self.tasks().iter().map(on).collect::<Result<Vec<_>>>()?;
+        let line = self.line;
         let zero_shot = |on| {
             let split = SplitName::Validation;
             line.subject.zero_shot_answers(on, split, line.run)
         };
-        let before = supported
-            .iter()
-            .map(zero_shot)
-            .collect::<Result<Vec<_>>>()?;
-        let n_patching = self.patching.len();
-        let candidate = |(alpha, on): &(f64, Vec<Predictions>)| -> Result<Candidate> {
-            let (patching, supported) = on.split_at(n_patching);
-            let accuracy =
-                |answers: &Predictions| ValidationAccuracy::new(answers.accuracy().value);
-            let sum: f64 = patching.iter().map(|on| on.accuracy().value).sum();
-            Ok(Candidate {
-                alpha: *alpha,
-                patch: ValidationAccuracy::new(sum / n_patching as f64)?,
-                supported: supported.iter().map(accuracy).collect::<Result<_, _>>()?,
-                drop_margin: margin * drop_error(&before, supported)?,
-            })
+        let before = line.subject.supported.iter().map(zero_shot);
+        let before = before.collect::<Result<Vec<_>>>()?;
+        let (patching, supported) = answers.split_at(self.patching.len());
+        let accuracy = |answers: &Predictions| ValidationAccuracy::new(answers.accuracy().value);
+        let sum: f64 = patching.iter().map(|on| on.accuracy().value).sum();
+        let candidate = Candidate {
+            alpha,
+            patch: ValidationAccuracy::new(sum / patching.len() as f64)?,
+            supported: supported.iter().map(accuracy).collect::<Result<_, _>>()?,
+            drop_margin: margin * drop_error(&before, supported)?,
         };
-        let candidates = answers.iter().map(candidate).collect::<Result<Vec<_>>>()?;
-        let points = |(alpha, on): &(f64, Vec<Predictions>)| {
-            let accuracies = on.iter().map(|answers| Some(answers.accuracy()));
-            (*alpha, accuracies.collect())
-        };
-        Ok(Searched {
-            choice: choose(&candidates, self.rule)?,
-            points: answers.iter().map(points).collect(),
-            n_passes: n_grid_passes,
-            n_grid_passes,
-            audit: Audit::default(),
+        let on = answers.iter().map(|answers| Some(answers.accuracy()));
+        Ok(Measured {
+            candidate,
+            on: on.collect(),
         })
     }
 
@@ -200,6 +228,26 @@ impl Wanted<'_> {
             choice: raced.choice,
         })
     }
+}
+
+/// What was measured at one alpha.
+struct Measured {
+    candidate: Candidate,
+    /// On the patching tasks, then on the supported ones.
+    on: Vec<Option<Proportion>>,
+}
+
+/// The values halfway from the best one to its neighbours.
+fn halfway(measured: &[Measured], best: f64) -> Vec<f64> {
+    let alphas = || measured.iter().map(|m| m.candidate.alpha);
+    let below = alphas()
+        .filter(|alpha| *alpha < best)
+        .max_by(f64::total_cmp);
+    let above = alphas()
+        .filter(|alpha| *alpha > best)
+        .min_by(f64::total_cmp);
+    let neighbours = below.into_iter().chain(above);
+    neighbours.map(|alpha| 0.5 * (alpha + best)).collect()
 }
 
 /// Accuracies on the images whose answers are known.
