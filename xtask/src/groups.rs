@@ -14,6 +14,7 @@ use paint_groups::{
 };
 use paint_report::{Cell, Estimate, Kind, Record, Table};
 use paint_world::{SPURIOUS, Spurious, spurious};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::embeddings::Embedder;
@@ -98,13 +99,23 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     for dataset in &datasets {
         let data = Data::open(dataset, &embedder, console)?;
         let started = Instant::now();
-        let mut results = Results::new();
-        for seed in 0..args.seeds {
-            let bar = console.bar(&format!("{} seed {seed}", dataset.name), 0);
+        let bar = console.bar(&format!("{}: seeds", dataset.name), args.seeds);
+        // Seeds side by side: the products of one are too small for several threads.
+        let of_seed = |seed| -> Result<Results> {
+            let mut results = Results::new();
             all_methods(&data, args, seed, &mut results)
                 .with_context(|| format!("{}, seed {seed}", dataset.name))?;
-            bar.finish_and_clear();
+            bar.inc(1);
+            Ok(results)
+        };
+        let of_seeds: Vec<Result<Results>> = (0..args.seeds).into_par_iter().map(of_seed).collect();
+        let mut results = Results::new();
+        for of_seed in of_seeds {
+            for (row, found) in of_seed? {
+                results.entry(row).or_default().extend(found);
+            }
         }
+        bar.finish_and_clear();
         console.say(table(dataset, &results).to_text());
         for record in records(&plan, dataset, &results)? {
             run.record(&record)?;

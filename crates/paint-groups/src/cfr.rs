@@ -229,7 +229,7 @@ impl<'a> Trainer<'a> {
         let mask = self.mask(rows.len() * classifier.width);
         let forward = Forward::new(classifier, self.train.gather(&rows), mask)?;
         let n_batch = batch.len() * classifier.width;
-        let mut loss = self.holistic(&forward.unit[..n_batch], batch, classifier);
+        let mut loss = self.holistic(&forward.unit[..n_batch], batch, classifier)?;
         let weight = self.weight(epoch);
         let on_draws = self.on_draws(classifier, &forward.unit[n_batch..], &draws, weight)?;
         loss.value += on_draws.value;
@@ -286,22 +286,22 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn holistic(&mut self, unit: &[f32], batch: &[usize], classifier: &Classifier) -> Loss {
+    fn holistic(&mut self, unit: &[f32], batch: &[usize], classifier: &Classifier) -> Result<Loss> {
         let labels: Vec<usize> = batch.iter().map(|&row| self.train.label(row)).collect();
         if let Some(targets) = &mut self.targets {
             targets.observe(unit, &labels);
-            let loss = targets.loss(unit, &labels);
+            let loss = targets.loss(unit, &labels)?;
             targets.enqueue(unit, &labels);
-            return loss;
+            return Ok(loss);
         }
-        match self.config.holistic {
+        Ok(match self.config.holistic {
             Holistic::Cosine => cosine(unit, &labels, classifier.width, classifier.n_classes()),
             Holistic::Off | Holistic::Targeted(_) => Loss {
                 value: 0.0,
                 unit: vec![0.0; unit.len()],
                 log_scale: 0.0,
             },
-        }
+        })
     }
 
     /// The anchors' terms; `unit` holds each draw's anchor, positives and negatives in turn.

@@ -3,9 +3,11 @@
 use paint_data::Rng;
 
 use crate::{
+    Result,
     assignment::assign,
     classifier::{Loss, normalize_rows},
     contrastive::dot,
+    product::{times, times_transposed},
 };
 
 /// The cosine form: same-class cosines wanted large, others small.
@@ -129,20 +131,24 @@ impl Targets {
     /// With `l` the log-softmax of `[q·q, q·queue, q·targets] / T`, `n` the number of same-class
     /// queue entries plus 2, and w the targets' weight: the mean over the batch of
     /// `−(1/n) Σ_{self, same class in the queue} l − (w/n) l_target − l_self`.
-    pub(crate) fn loss(&self, unit: &[f32], labels: &[usize]) -> Loss {
-        let mut gradient = Vec::with_capacity(unit.len());
+    pub(crate) fn loss(&self, unit: &[f32], labels: &[usize]) -> Result<Loss> {
+        let others = [&self.queue[..], &self.targets[..]].concat();
+        let mut logits = times_transposed(unit, &others, self.width)?;
+        let n_others = self.queued.len() + self.n_classes;
         let mut value = 0.0;
-        for (row, &label) in unit.chunks_exact(self.width).zip(labels) {
-            value += self.of_sample(row, label, 1.0 / labels.len() as f32, &mut gradient);
+        for (logits, &label) in logits.chunks_exact_mut(n_others).zip(labels) {
+            value += self.of_sample(logits, label, 1.0 / labels.len() as f32);
         }
-        Loss {
+        Ok(Loss {
             value,
-            unit: gradient,
+            unit: times(&logits, n_others, &others, self.width)?,
             log_scale: 0.0,
-        }
+        })
     }
 
-    fn of_sample(&self, q: &[f32], label: usize, share: f32, gradient: &mut Vec<f32>) -> f64 {
+    /// From a sample's cosines with the queue and the targets to its share of the loss; in place of
+    /// the cosines it leaves what each of those adds to the sample's gradient.
+    fn of_sample(&self, cosines: &mut [f32], label: usize, share: f32) -> f64 {
         let Targeted {
             temperature,
             target_weight,
@@ -154,18 +160,14 @@ impl Targets {
             .filter(|&&class| class == Some(label))
             .count();
         let per_sample = 1.0 / (n_same as f32 + 2.0);
-        let others = || {
-            self.queue
-                .chunks_exact(self.width)
-                .chain(self.targets.chunks_exact(self.width))
-        };
         let target = self.queued.len() + self.target_of[label];
         let wanted = |i: usize| match self.queued.get(i) {
             Some(&class) if class == Some(label) => per_sample,
             None if i == target => target_weight * per_sample,
             _ => 0.0,
         };
-        let logits: Vec<f32> = others().map(|other| dot(q, other) / temperature).collect();
+        let logits = cosines;
+        logits.iter_mut().for_each(|cosine| *cosine /= temperature);
         // The sample itself is one of the candidates; its cosine of 1 pulls nowhere.
         let own = 1.0 / temperature;
         let largest = logits.iter().copied().fold(own, f32::max);
@@ -174,17 +176,10 @@ impl Targets {
         let normalizer = largest + sum.ln();
         let all_wanted = 1.0 + per_sample * (1.0 + n_same as f32 + target_weight);
         let mut value = f64::from(all_wanted * normalizer - (1.0 + per_sample) * own);
-        let start = gradient.len();
-        gradient.resize(start + self.width, 0.0);
-        for (i, (other, logit)) in others().zip(&logits).enumerate() {
+        for (i, logit) in logits.iter_mut().enumerate() {
             let wanted = wanted(i);
-            value -= f64::from(wanted * logit);
-            let weight = (all_wanted * (logit - normalizer).exp() - wanted) * share / temperature;
-            let gradient = &mut gradient[start..];
-            gradient
-                .iter_mut()
-                .zip(other)
-                .for_each(|(g, x)| *g += weight * x);
+            value -= f64::from(wanted * *logit);
+            *logit = (all_wanted * (*logit - normalizer).exp() - wanted) * share / temperature;
         }
         value * f64::from(share)
     }
@@ -279,7 +274,7 @@ mod tests {
         let targets = seen();
         assert_eq!(targets.oldest, 2);
         assert_eq!(targets.queued.iter().flatten().count(), 8);
-        check_gradient(4, |_, unit| targets.loss(unit, &[0, 1, 2, 1]));
+        check_gradient(4, |_, unit| targets.loss(unit, &[0, 1, 2, 1]).unwrap());
     }
 
     /// The formula term by term, the sample's own cosine written out.
@@ -302,7 +297,7 @@ mod tests {
         let target = 9 + targets.target_of[label];
         let first: f64 = l[0] + same.iter().map(|i| l[1 + i]).sum::<f64>();
         let expected = -first / n - 0.2 * l[target] / n - l[0];
-        let found = targets.loss(&q, &[label]).value;
+        let found = targets.loss(&q, &[label]).unwrap().value;
         assert!((found - expected).abs() < 1e-4, "{found} {expected}");
     }
 

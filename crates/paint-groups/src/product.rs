@@ -2,6 +2,14 @@
 
 use candle_core::{Device, Result, Tensor};
 
+/// `a · b`: [m, k] and [k, n] to [m, n].
+pub(crate) fn times(a: &[f32], k: usize, b: &[f32], n: usize) -> Result<Vec<f32>> {
+    matrix(a, k)?
+        .matmul(&matrix(b, n)?)?
+        .flatten_all()?
+        .to_vec1()
+}
+
 /// `a · bᵀ`: [m, k] and [n, k] to [m, n].
 pub(crate) fn times_transposed(a: &[f32], b: &[f32], k: usize) -> Result<Vec<f32>> {
     let a = matrix(a, k)?;
