@@ -16,7 +16,7 @@ use crate::options::Asked;
 use crate::prepared::{Prepared, Source};
 use crate::progress::Console;
 use crate::run_dir::{RunDir, shared_predictions};
-use crate::tasks::{find_task, hub_of, prepare_world};
+use crate::tasks::{find_task, hub_of, is_of_world, prepare_world};
 use crate::theta::Theta;
 use crate::workspace;
 

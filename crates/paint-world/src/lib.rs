@@ -54,6 +54,7 @@ mod domain;
 mod english;
 mod error;
 mod fonts;
+mod label;
 mod objects;
 mod places;
 mod publish;
@@ -78,6 +79,7 @@ pub use counting::{
 };
 pub use domain::Split;
 pub use error::{Error, Result};
+pub use label::label;
 pub use objects::OBJECTS_HIERARCHY;
 pub use publish::{Sizes, picture, write_captions, write_task};
 pub use questions::{QUESTION_KINDS, QUESTION_SIZES, questions_task, write_questions};
