@@ -100,8 +100,8 @@ fn published(id: &str) -> ModelSize {
         .find(|(open_clip, _)| plain.contains(open_clip))
         .map_or(plain.as_str(), |(_, name)| name);
     let known = PUBLISHED.iter().find(|(part, ..)| wanted.contains(part));
-    let config = |[patch_size, hidden_size, layers, heads, image_size]: [usize; 5], projection| {
-        ClipConfig {
+    let config =
+        |[patch_size, hidden_size, layers, heads, image_size]: [usize; 5], projection| ClipConfig {
             vision: VisionConfig {
                 image_size,
                 patch_size,
@@ -113,8 +113,7 @@ fn published(id: &str) -> ModelSize {
             },
             projection_dim: projection,
             ..Default::default()
-        }
-    };
+        };
     match known {
         Some(&(_, sizes, projection, bytes)) => ModelSize {
             bytes: Some(bytes),
@@ -149,9 +148,24 @@ mod tests {
         check("openai/clip-vit-base-patch32", Some(605_109_252), 32, 12);
         check("openai/clip-vit-base-patch16", Some(598_482_948), 16, 12);
         check("openai/clip-vit-large-patch14", Some(1_710_466_052), 14, 24);
-        check("openai/clip-vit-large-patch14-336", Some(1_711_776_772), 14, 24);
-        check("laion/CLIP-ViT-H-14-laion2B-s32B-b79K", Some(3_944_437_764), 14, 32);
-        check("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", Some(605_109_252), 32, 12);
+        check(
+            "openai/clip-vit-large-patch14-336",
+            Some(1_711_776_772),
+            14,
+            24,
+        );
+        check(
+            "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+            Some(3_944_437_764),
+            14,
+            32,
+        );
+        check(
+            "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+            Some(605_109_252),
+            32,
+            12,
+        );
         check("me/my-model", None, 32, 12);
     }
 }

@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 use paint_data::{SplitName, Task, TaskSource, n_validation};
+use paint_world::Sizes;
 use serde_json::json;
 
 use crate::bench::{Speeds, speeds};
@@ -38,6 +39,9 @@ pub(crate) struct Step {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Images {
     pub(crate) name: String,
+    /// Whether the embedded world draws them.
+    pub(crate) of_world: bool,
+    /// 0 where only the files name them.
     pub(crate) n_classes: usize,
     pub(crate) validation: Option<u64>,
     pub(crate) test: Option<u64>,
@@ -64,10 +68,11 @@ impl Images {
             let part = task.part.get(split);
             ((part.end - part.start) * n as f64).round() as u64
         };
-        let at_most = |limit: Option<usize>, n: u64| n.min(limit.map_or(n, |limit| limit as u64));
+        let at_most = |limit: Option<usize>, n: u64| n.min(limit.unwrap_or(usize::MAX) as u64);
         let of = |split, n: Option<u64>, limit| Some(at_most(limit, share(split, n?)));
         Self {
             name: task.name.clone(),
+            of_world: is_of_world(task),
             n_classes: task.class_names.len(),
             validation: of(
                 SplitName::Validation,
@@ -78,11 +83,24 @@ impl Images {
         }
     }
 
+    /// What one of several tasks has on average.
+    pub(crate) fn mean(of: &[Self]) -> Self {
+        let mean = |get: fn(&Self) -> Option<u64>| Some(sum(of, get)? / of.len().max(1) as u64);
+        Self {
+            name: "mean".to_owned(),
+            of_world: false,
+            n_classes: 0,
+            validation: mean(|on| on.validation),
+            test: mean(|on| on.test),
+        }
+    }
+
     /// A part of them, as of some of the classes.
     pub(crate) fn share(&self, of: f64, name: String) -> Self {
         let part = |n: Option<u64>| n.map(|n| (of * n as f64).round() as u64);
         Self {
             name,
+            of_world: self.of_world,
             n_classes: (of * self.n_classes as f64).round() as usize,
             validation: part(self.validation),
             test: part(self.test),
@@ -91,7 +109,7 @@ impl Images {
 }
 
 /// The sum, if all are known.
-pub(crate) fn sum(of: &[Images], get: fn(&Images) -> Option<u64>) -> Option<u64> {
+pub(crate) fn sum(of: &[Images], get: impl Fn(&Images) -> Option<u64>) -> Option<u64> {
     of.iter().map(get).sum()
 }
 
@@ -102,6 +120,19 @@ impl<'a> Outlook<'a> {
             asked,
             patching: images(&tasks.patching),
             supported: images(&tasks.supported),
+        }
+    }
+
+    /// Images that the embedded world will draw.
+    pub(crate) fn drawn(&self, name: &str, sizes: Sizes) -> Images {
+        let at_most =
+            |limit: Option<usize>, n: u64| Some(n.min(limit.unwrap_or(usize::MAX) as u64));
+        Images {
+            name: name.to_owned(),
+            of_world: true,
+            n_classes: 0,
+            validation: at_most(self.asked.limit_validation, sizes.validation),
+            test: at_most(self.asked.common.limit, sizes.test),
         }
     }
 
@@ -116,7 +147,11 @@ impl<'a> Outlook<'a> {
         let validation = sum(&self.supported, |on| on.validation);
         let test = sum(&self.supported, |on| on.test);
         let passes = validation.zip(test).map(|(a, b)| a + b);
-        Step::new("supported tasks, zero-shot".to_owned(), Work::Forward, passes)
+        Step::new(
+            "supported tasks, zero-shot".to_owned(),
+            Work::Forward,
+            passes,
+        )
     }
 
     /// Images of a search for alpha on `on`; the most that a race or the halvings take.
@@ -130,6 +165,11 @@ impl<'a> Outlook<'a> {
         let supported = sum(&self.supported, |on| on.validation)?;
         // Those of alpha = 0 on the supported tasks are there already.
         Some(n_alphas * patching + (n_alphas - 1) * supported)
+    }
+
+    /// Images of one model on validation, the supported tasks included.
+    pub(crate) fn validation(&self, on: &[Images]) -> Option<u64> {
+        Some(sum(on, |on| on.validation)? + sum(&self.supported, |on| on.validation)?)
     }
 
     /// Images of one model on test, the supported tasks included.

@@ -118,8 +118,7 @@ impl Tasks {
 
     /// Where a task's images are; those of the embedded world are drawn unless they are there.
     pub(crate) fn hub_for(&self, task: &Task, console: &Console) -> Result<Hub> {
-        let of_world = paint_world::tasks().iter().any(|known| known.task == *task);
-        Ok(match of_world {
+        Ok(match is_of_world(task) {
             true => Hub::Directory(prepare_world(&[task], console)?),
             false => self.hub.clone(),
         })

@@ -70,7 +70,9 @@ mod typographic;
 mod vocabulary;
 mod world;
 
-pub use attacked::{Typographic, write_attacked, write_typographic, wrong_classes};
+pub use attacked::{
+    TYPOGRAPHIC_SIZES, Typographic, write_attacked, write_typographic, wrong_classes,
+};
 pub use captions::{ALBUM, Captioned, Corpus};
 pub use checkpoint::{Checkpoint, checkpoints};
 pub use counting::{

@@ -358,22 +358,12 @@ fn shared(all: &[Seen], key: impl Fn(&Seen) -> Option<u128>, checked: &Checked<'
     keyed.sort_by_key(|(key, image)| (*key, image.split, image.row));
     let mut pairs: BTreeMap<(SplitName, SplitName), (usize, &Seen, &Seen)> = BTreeMap::new();
     for same in keyed.chunk_by(|a, b| a.0 == b.0) {
-        for of_split in same.chunk_by(|a, b| a.1.split == b.1.split) {
-            for (_, earlier) in same
-                .iter()
-                .take_while(|(_, s)| s.split < of_split[0].1.split)
-            {
-                let pair = (earlier.split, of_split[0].1.split);
-                let entry = pairs.entry(pair).or_insert((0, earlier, of_split[0].1));
-                // Every image of the later split that the earlier one has, once.
-                if same
-                    .iter()
-                    .find(|(_, s)| s.split == earlier.split)
-                    .map(|(_, s)| s.row)
-                    == Some(earlier.row)
-                {
-                    entry.0 += of_split.len();
-                }
+        let of_splits: Vec<_> = same.chunk_by(|a, b| a.1.split == b.1.split).collect();
+        for (i, later) in of_splits.iter().enumerate() {
+            for earlier in &of_splits[..i] {
+                let (first, second) = (earlier[0].1, later[0].1);
+                let pair = (first.split, second.split);
+                pairs.entry(pair).or_insert((0, first, second)).0 += later.len();
             }
         }
     }
