@@ -17,6 +17,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use self::model::{Speeds, speeds};
 use self::peer::Peer;
 use crate::machine;
 use crate::progress::{Console, answer};

@@ -3,11 +3,12 @@
 use anyhow::{Context, Result};
 use paint_data::{Dataset, Hub, SplitName, Task, class_halves};
 use paint_world::{
-    COUNTING_SIZES, QUESTION_SIZES, counting_task, questions_task, write_attacked, write_counting,
-    write_questions, write_typographic,
+    COUNTING_SIZES, QUESTION_SIZES, TYPOGRAPHIC_SIZES, counting_task, questions_task,
+    write_attacked, write_counting, write_questions, write_typographic,
 };
 
 use crate::options::Asked;
+use crate::plan::{Images, Outlook};
 use crate::prepared::{Prepared, Source};
 use crate::progress::Console;
 use crate::subject::{Subject, Tasks};
@@ -34,6 +35,38 @@ pub(crate) struct CaseData {
 
 /// Training images under attack, of a dataset that has more.
 const N_ATTACKED: usize = 4_000;
+/// A study before its data is made.
+pub(crate) struct Expected {
+    pub(crate) images: Images,
+    /// How often test images of as many other classes are answered too.
+    pub(crate) n_more: u64,
+}
+
+/// The studies that [`CaseData::open`] will open.
+pub(crate) fn expected(outlook: &Outlook<'_>) -> Vec<Expected> {
+    let Some(first) = outlook.supported.first() else {
+        return Vec::new();
+    };
+    let name = "typographic attacks".to_owned();
+    let limited = |sizes, name: &str| outlook.drawn(name, sizes);
+    let typographic = match first.name == "objects" && first.of_world {
+        true => limited(TYPOGRAPHIC_SIZES, &name).share(0.5, name),
+        false => first.share(0.5, name),
+    };
+    // Attacked and clean, before and after.
+    let mut studies = vec![Expected {
+        images: typographic,
+        n_more: 4,
+    }];
+    if first.of_world {
+        for (name, sizes) in [("counting", COUNTING_SIZES), ("questions", QUESTION_SIZES)] {
+            let images = limited(sizes, name);
+            studies.push(Expected { images, n_more: 0 });
+        }
+    }
+    studies
+}
+
 const ALL: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
 
 impl CaseData {

@@ -5,6 +5,7 @@
 mod bench;
 mod case_studies;
 mod convert;
+mod data;
 mod delta;
 mod embeddings;
 mod examples;
@@ -17,9 +18,11 @@ mod machine;
 mod many;
 mod mirror;
 mod model;
+mod model_size;
 mod models;
 mod options;
 mod patching;
+mod plan;
 mod prepared;
 mod preset;
 mod pretrain;
@@ -73,6 +76,7 @@ enum Command {
     Groups(groups::Args),
     Hierarchy(hierarchy::Args),
     Convert(convert::Args),
+    Data(data::Args),
     Delta(delta::Args),
     Verify(verify::Args),
     Logits(logits::Args),
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Command::Groups(args) => groups::run(&args, &console),
         Command::Hierarchy(args) => hierarchy::run(&args, &console),
         Command::Convert(args) => convert::run(&args, &console),
+        Command::Data(args) => data::run(&args, &console),
         Command::Delta(args) => delta::run(&args, &console),
         Command::Verify(args) => verify::run(&args, &console),
         Command::Logits(args) => logits::run(&args, &console),

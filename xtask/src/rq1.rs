@@ -14,6 +14,7 @@ use crate::examples::slider;
 use crate::findings::{findings, record, skipped, verdict};
 use crate::options::{Asked, Common, Defaults, SuiteArgs};
 use crate::patching::{Patched, patch};
+use crate::plan::{self, Outlook};
 use crate::prepared::Prepared;
 use crate::progress::Console;
 use crate::question::{Answer, Run, points};
@@ -45,6 +46,14 @@ pub(crate) struct PatchArgs {
 
 pub(crate) fn rq1(args: &Rq1Args, console: &Console) -> Result<()> {
     let asked = Asked::of_suite("rq1", &args.suite, Defaults::default(), console)?;
+    if args.suite.plan {
+        return plan::print(
+            &asked,
+            &[asked.model()?],
+            |o: &Outlook<'_>| o.patch_all(),
+            console,
+        );
+    }
     ask(&asked, asked.model()?, false, console)
 }
 

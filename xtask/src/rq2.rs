@@ -18,6 +18,7 @@ use paint_report::{
 use crate::findings::{change, estimate, shared_change, supported_change_mean, task_change};
 use crate::options::{Asked, Defaults, SuiteArgs};
 use crate::patching::Patched;
+use crate::plan::{self, Images, Outlook, Step, Work};
 use crate::prepared::Prepared;
 use crate::progress::Console;
 use crate::question::{Answer, Run, points};
@@ -48,6 +49,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let names = models(args, &asked)?;
     if !asked.settings.search.is_grid() {
         bail!("rq2 compares whole curves, which --search grid measures");
+    }
+    if args.suite.plan {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        return plan::print(&asked, &names, steps, console);
     }
     let tasks = Tasks::find(&asked, console)?;
     let subjects = names
@@ -89,6 +94,21 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         lines: findings.sizes.iter().map(line).collect(),
         verdict,
     })
+}
+
+/// Question 1 for each task, then the features before and after on its own and the supported test
+/// images.
+fn steps(outlook: &Outlook<'_>) -> Vec<Step> {
+    let mut steps = outlook.patch_all();
+    let some = |on: &Images| Some(on.test?.min(CKA_IMAGES as u64));
+    let own = plan::sum(&outlook.patching, some);
+    let supported = plan::sum(&outlook.supported, some);
+    let n_tasks = outlook.patching.len() as u64;
+    let passes = own
+        .zip(supported)
+        .map(|(own, all)| 2 * (own + n_tasks * all));
+    steps.push(Step::new("CKA".to_owned(), Work::Forward, passes));
+    steps
 }
 
 fn models(args: &Args, asked: &Asked<'_>) -> Result<Vec<String>> {

@@ -15,6 +15,7 @@ use crate::findings::{change, estimate};
 use crate::many::{Many, Specialist};
 use crate::options::{Asked, Defaults, RuleName, SuiteArgs};
 use crate::patching::patch;
+use crate::plan::{self, Images, Outlook, Step, Work};
 use crate::prepared::Prepared;
 use crate::progress::Console;
 use crate::question::{Answer, Run, points};
@@ -74,10 +75,14 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let n_validation = args.validation.unwrap_or(N_VALIDATION);
     asked.limit_validation = Some(n_validation.min(asked.common.limit.unwrap_or(usize::MAX)));
     check(args, &asked)?;
+    let n_seeds = args.seeds.unwrap_or(if args.suite.quick { 1 } else { 3 });
+    if args.suite.plan {
+        let steps = |outlook: &Outlook<'_>| steps(outlook, args, n_seeds);
+        return plan::print(&asked, &[asked.model()?], steps, console);
+    }
     let tasks = Tasks::find(&asked, console)?;
     let subject = Subject::open(asked.model()?, &tasks, console)?;
     enough(args.validation, &subject)?;
-    let n_seeds = args.seeds.unwrap_or(if args.suite.quick { 1 } else { 3 });
     let options = options(args, n_seeds)?;
     let mut run = Run::open(&asked, options, &tasks, &[&subject], started, console)?;
 
@@ -138,6 +143,56 @@ fn enough(validation: Option<usize>, subject: &Subject) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What [`of_seed`] does; which tasks are among the first k is the seed's, so that each counts as
+/// their mean.
+fn steps(outlook: &Outlook<'_>, args: &Args, n_seeds: u64) -> Vec<Step> {
+    let n = outlook.patching.len();
+    let mut steps = vec![outlook.zero_shot()];
+    for seed in 0..n_seeds {
+        let ks = numbers(args, n, seed);
+        let Some(&largest) = ks.last() else {
+            continue;
+        };
+        let of = |k: usize| vec![Images::mean(&outlook.patching); k];
+        let mut add = |what: &str, work, passes| {
+            let what = format!("seed {seed}: {what}");
+            steps.push(Step::new(what, work, passes));
+        };
+        let one = outlook.fine_tuning();
+        let times = |passes: Option<u64>, n: u64| passes.map(|passes| n * passes);
+        let searches = |k: usize| (1..=k).map(|i| outlook.search(&of(i))).sum::<Option<u64>>();
+        add("fine-tuning", Work::Training, Some(largest as u64 * one));
+        let alone = outlook.search(&of(1)).zip(outlook.test(&of(1)));
+        let alone = alone.map(|(search, test)| search + test);
+        add("specialists", Work::Forward, times(alone, largest as u64));
+        let what = "one after the other: fine-tuning";
+        add(what, Work::Training, Some(largest as u64 * one));
+        let what = "one after the other: alphas";
+        add(what, Work::Forward, searches(largest));
+        for &k in &ks {
+            let joint = (one as f64 * (k as f64).sqrt()).round() as u64;
+            add(&format!("{k} tasks: jointly"), Work::Training, Some(joint));
+            let (search, test) = (outlook.search(&of(k)), outlook.test(&of(k)));
+            // Jointly and a shared alpha; both, in parallel, and one after the other on test.
+            let searched = times(search, 2).zip(times(test, 4)).map(|(a, b)| a + b);
+            let measured = times(outlook.validation(&of(k)), args.budget as u64);
+            let all = searched.zip(measured).map(|(a, b)| a + b);
+            add(
+                &format!("{k} tasks: alphas, coefficients, test"),
+                Work::Forward,
+                all,
+            );
+            if seed == 0 && k == largest {
+                let five = search.zip(test).map(|(search, test)| 5 * (search + test));
+                let soup = times(outlook.validation(&of(k)), 2 * k as u64);
+                let all = five.zip(soup).map(|(a, b)| a + b);
+                add(&format!("{k} tasks: other merges"), Work::Forward, all);
+            }
+        }
+    }
+    steps
 }
 
 fn options(args: &Args, n_seeds: u64) -> Result<toml::Table> {

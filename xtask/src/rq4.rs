@@ -13,6 +13,7 @@ use paint_report::{
 use crate::findings::{change, estimate};
 use crate::options::{Asked, Defaults, SuiteArgs};
 use crate::patching::{Patched, patch};
+use crate::plan::{self, Outlook, Step, Work};
 use crate::prepared::Prepared;
 use crate::progress::Console;
 use crate::question::{Answer, Run, points};
@@ -52,6 +53,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let n_draws = args.draws.unwrap_or(if args.suite.quick { 1 } else { 3 });
     if n_draws == 0 {
         bail!("--draws 0: draw the halves at least once");
+    }
+    if args.suite.plan {
+        let steps = |outlook: &Outlook<'_>| steps(outlook, n_draws);
+        return plan::print(&asked, &[asked.model()?], steps, console);
     }
     let tasks = Tasks::find(&asked, console)?;
     let subject = Subject::open(asked.model()?, &tasks, console)?;
@@ -100,6 +105,32 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         lines: lines(&findings),
         verdict,
     })
+}
+
+/// Every half patched by itself and both halves tested, then every task and the others tested.
+fn steps(outlook: &Outlook<'_>, n_draws: u64) -> Vec<Step> {
+    let mut steps = outlook.patch_all();
+    let tested = plan::sum(&outlook.patching, |on| on.test);
+    let n_others = outlook.patching.len().saturating_sub(1) as u64;
+    let passes = tested.map(|n| n_others * n);
+    steps.push(Step::new(
+        "other tasks: test".to_owned(),
+        Work::Forward,
+        passes,
+    ));
+    for task in &outlook.patching {
+        // Classes that only the files name are taken to be enough.
+        if (1..FEWEST_CLASSES).contains(&task.n_classes) {
+            continue;
+        }
+        for draw in 0..n_draws {
+            let half = task.share(0.5, format!("{}, half {draw}", task.name));
+            steps.extend(outlook.patch(&half));
+            let what = format!("{}: the other half", half.name);
+            steps.push(Step::new(what, Work::Forward, half.test.map(|n| 2 * n)));
+        }
+    }
+    steps
 }
 
 /// Answers before and after patching, and which images they are of.

@@ -11,11 +11,12 @@ use paint_report::{
 };
 use paint_world::{BETWEEN_COUNTS, BEYOND_COUNTS, SEEN_COUNTS};
 
-use crate::case_studies::{Attacked, CaseData};
+use crate::case_studies::{Attacked, CaseData, expected};
 use crate::examples::before_after;
 use crate::findings::{change, estimate, task_change};
 use crate::options::{Asked, Defaults, SuiteArgs};
 use crate::patching::{Patched, patch};
+use crate::plan::{self, Outlook, Step, Work};
 use crate::prepared::Prepared;
 use crate::progress::Console;
 use crate::question::{Answer, Run, points};
@@ -45,6 +46,9 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         bail!("rq5 has patching tasks of its own; --tasks is for the other questions");
     }
     asked.patching.clear();
+    if args.suite.plan {
+        return plan::print(&asked, &[asked.model()?], steps, console);
+    }
     let tasks = Tasks::find(&asked, console)?;
     let subject = Subject::open(asked.model()?, &tasks, console)?;
     let data = CaseData::open(&subject, &tasks, &asked, console)?;
@@ -90,6 +94,19 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         lines: findings.studies.iter().map(line).collect(),
         verdict,
     })
+}
+
+fn steps(outlook: &Outlook<'_>) -> Vec<Step> {
+    let mut steps = vec![outlook.zero_shot()];
+    for study in expected(outlook) {
+        steps.extend(outlook.patch(&study.images));
+        let passes = study.images.test.map(|n| study.n_more * n);
+        if study.n_more > 0 {
+            let what = format!("{}: other classes", study.images.name);
+            steps.push(Step::new(what, Work::Forward, passes));
+        }
+    }
+    steps
 }
 
 fn notes(data: &CaseData) -> Vec<String> {

@@ -16,7 +16,7 @@ use crate::options::Asked;
 use crate::prepared::{Prepared, Source};
 use crate::progress::Console;
 use crate::run_dir::{RunDir, shared_predictions};
-use crate::tasks::{find_task, hub_of, prepare_world};
+use crate::tasks::{find_task, hub_of, is_of_world, prepare_world};
 use crate::theta::Theta;
 use crate::workspace;
 
@@ -118,8 +118,7 @@ impl Tasks {
 
     /// Where a task's images are; those of the embedded world are drawn unless they are there.
     pub(crate) fn hub_for(&self, task: &Task, console: &Console) -> Result<Hub> {
-        let of_world = paint_world::tasks().iter().any(|known| known.task == *task);
-        Ok(match of_world {
+        Ok(match is_of_world(task) {
             true => Hub::Directory(prepare_world(&[task], console)?),
             false => self.hub.clone(),
         })

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use paint_data::{Hub, Suite, Task};
+use paint_data::{Hub, PerSplit, Published, Suite, Task};
 use paint_world::Sizes;
 
 use crate::progress::Console;
@@ -22,6 +22,31 @@ pub(crate) fn find_task(name: &str) -> Result<Task> {
         false => workspace::manifests().join(format!("tasks/{name}.toml")),
     };
     Task::load(&path).with_context(|| format!("task {name}"))
+}
+
+/// Whether the embedded world draws the task.
+pub(crate) fn is_of_world(task: &Task) -> bool {
+    paint_world::tasks().iter().any(|known| known.task == *task)
+}
+
+/// What is known of a task's files before they are there.
+pub(crate) fn promised(task: &Task) -> Published {
+    let world = paint_world::tasks();
+    let Some(known) = world.iter().find(|known| known.task.name == task.name) else {
+        return task.published.clone();
+    };
+    if known.task.source != task.source {
+        return task.published.clone();
+    }
+    let sizes = Sizes::of(known.role);
+    Published {
+        rows: PerSplit {
+            train: Some(sizes.train),
+            validation: Some(sizes.validation),
+            test: Some(sizes.test),
+        },
+        bytes: None,
+    }
 }
 
 /// `--hub DIR`, else what the environment says.

@@ -2,7 +2,7 @@
 
 use crate::dataset::Dataset;
 use crate::hub::Hub;
-use crate::layout::Beside;
+use crate::listing::Beside;
 use crate::pixels::PixelTable;
 use crate::task::{SplitName, Task};
 use crate::{Error, Result, Rng};

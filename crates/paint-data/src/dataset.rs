@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::hub::Hub;
-use crate::layout::{Beside, Layout, Listing, Opened, SPLITS};
+use crate::layout::{Layout, SPLITS};
+use crate::listing::{Beside, Listing, Opened};
 use crate::parquet_file::RawLabels;
 use crate::split::{group_by_name, group_key, n_validation, stratified_order, whole_groups};
 use crate::store::Store;
@@ -34,6 +36,8 @@ pub struct Dataset {
     task: String,
     store: Arc<Store>,
     class_names: Arc<[String]>,
+    /// As the files name them, if they do.
+    stored_class_names: Option<Arc<[String]>>,
     /// By row of the store; empty unless captions were asked for.
     captions: Arc<[String]>,
     /// Rows of the store, ascending.
@@ -72,6 +76,22 @@ impl Dataset {
             });
         }
         Self::open_beside(task, split, hub, Beside::Label(column))
+    }
+
+    /// The splits that a task has or that can be cut for it; nothing of them is opened.
+    ///
+    /// # Errors
+    /// If no files are found.
+    pub fn splits(task: &Task, hub: &Hub) -> Result<Vec<SplitName>> {
+        task.check(&task.name)?;
+        let opener = Opener {
+            task,
+            layout: Layout::find(task, hub)?,
+            beside: Beside::Label(""),
+        };
+        let can_be_cut = |split| split == SplitName::Validation && opener.has(SplitName::Train);
+        let is_there = |split: &SplitName| opener.has(*split) || can_be_cut(*split);
+        Ok(SPLITS.into_iter().filter(is_there).collect())
     }
 
     pub(crate) fn open_beside(
@@ -120,6 +140,22 @@ impl Dataset {
         &self.class_names
     }
 
+    /// Class names in label order as the files themselves give them, which a manifest may replace;
+    /// none if they do not.
+    pub fn stored_class_names(&self) -> Option<&[String]> {
+        self.stored_class_names.as_deref()
+    }
+
+    /// Rows of the files behind this dataset, which holds some or all of them.
+    pub fn n_stored(&self) -> usize {
+        self.store.n_rows()
+    }
+
+    /// The files behind this dataset, as local files.
+    pub fn files(&self) -> Vec<&Path> {
+        self.store.paths()
+    }
+
     /// Changes whenever the bytes of the files, the rows or the labels do, and not when files are
     /// moved or touched; 64 hexadecimal digits.
     pub fn content_key(&self) -> &str {
@@ -137,6 +173,19 @@ impl Dataset {
     pub fn subset(&self, n: usize, seed: u64) -> Self {
         let order = stratified_order(&self.labels, &[], seed);
         self.select(order[..n.min(order.len())].to_vec())
+    }
+
+    /// Up to `n` rows of every class, the same ones whenever the seed is.
+    pub fn of_each_class(&self, n: usize, seed: u64) -> Self {
+        let mut left = vec![n; self.class_names.len()];
+        let mut order = stratified_order(&self.labels, &[], seed);
+        order.retain(|&position| {
+            let left = &mut left[self.labels[position] as usize];
+            let wanted = *left > 0;
+            *left -= usize::from(wanted);
+            wanted
+        });
+        self.select(order)
     }
 
     /// The rows of these classes, which are numbered anew in the order given: what a head of
@@ -207,6 +256,7 @@ impl Dataset {
             labels,
             key,
             class_names: names.into(),
+            stored_class_names: None,
             ..self.clone()
         }
     }
@@ -409,6 +459,7 @@ impl Opener<'_> {
             task: self.task.name.clone(),
             store: Arc::new(opened.store),
             class_names: class_names.into(),
+            stored_class_names: opened.names.map(Arc::from),
             captions: captions.into(),
             rows,
             labels,
@@ -508,14 +559,13 @@ impl Opener<'_> {
         }
         let find = |(row, value): (usize, &String)| {
             by_value.get(value.as_str()).copied().ok_or_else(|| {
-                let (path, row) = opened.store.locate(row);
                 let message = format!(
                     "label {value:?} is not among the {} known classes ({}, …); add it to \
                      class_names, or say with label_values how labels are written",
                     known.len(),
                     known.iter().take(3).cloned().collect::<Vec<_>>().join(", ")
                 );
-                Error::row(path, row, column, message)
+                opened.store.fault(row, column, message)
             })
         };
         let labels: Result<Vec<u32>> = values.iter().enumerate().map(find).collect();
@@ -549,18 +599,13 @@ fn in_range(values: &[i64], names: &[String], opened: &Opened, column: &str) -> 
     let check = |(row, &value): (usize, &i64)| match u32::try_from(value) {
         Ok(label) if (label as usize) < names.len() => Ok(label),
         _ => {
-            let (path, row) = opened.store.locate(row);
             let last = names.len().saturating_sub(1);
             let why = match value {
                 -1 => "-1 stands for unlabelled images; use a split that has labels".to_owned(),
                 _ => format!("expected 0 to {last}; give a class name for every label"),
             };
-            Err(Error::row(
-                path,
-                row,
-                column,
-                format!("label {value} is out of range: {why}"),
-            ))
+            let message = format!("label {value} is out of range: {why}");
+            Err(opened.store.fault(row, column, message))
         }
     };
     values.iter().enumerate().map(check).collect()

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::csv_table::read_csv;
 use crate::hub::{Hub, Repository, RepositoryKind};
-use crate::parquet_file::{ParquetFile, RawLabels};
-use crate::store::Store;
+use crate::listing::{Beside, Listing, common_names};
+use crate::parquet_file::ParquetFile;
 use crate::task::{SplitName, Task, TaskSource};
 use crate::{Error, Result};
 
@@ -23,33 +23,6 @@ pub(crate) enum Layout {
     Splits(BTreeMap<SplitName, Listing>),
 }
 
-/// Files that have been found but not opened (nor, on the Hub, fetched).
-pub(crate) enum Listing {
-    Parquet {
-        repository: Arc<Repository>,
-        names: Vec<String>,
-    },
-    Images {
-        paths: Vec<PathBuf>,
-        labels: Vec<String>,
-    },
-}
-
-/// The text or numbers that stand beside the images.
-#[derive(Clone, Copy)]
-pub(crate) enum Beside<'a> {
-    Label(&'a str),
-    Caption(&'a str),
-}
-
-/// A listing whose labels have been read.
-pub(crate) struct Opened {
-    pub(crate) store: Store,
-    pub(crate) values: RawLabels,
-    /// Class names that the files carry.
-    pub(crate) names: Option<Vec<String>>,
-}
-
 impl Layout {
     pub(crate) fn find(task: &Task, hub: &Hub) -> Result<Self> {
         match &task.source {
@@ -61,22 +34,22 @@ impl Layout {
                 let repository = hub.open(RepositoryKind::Dataset, id, revision.as_deref())?;
                 Self::in_repository(task, repository, config.as_deref().unwrap_or("data"))
             }
-            TaskSource::Parquet(path) if path.is_dir() => {
+            TaskSource::Parquet(path) | TaskSource::WebDataset(path) if path.is_dir() => {
                 let id = path.display().to_string();
                 let repository = Repository::local(RepositoryKind::Dataset, &id, path.clone())?;
                 Self::in_repository(task, repository, ".")
             }
-            TaskSource::Parquet(path) if task.files.is_empty() => {
+            TaskSource::Parquet(path) | TaskSource::WebDataset(path) if task.files.is_empty() => {
                 Ok(Self::Whole(single_file(path)?))
             }
-            TaskSource::Parquet(path) => Err(Error::Split {
-                task: task.name.clone(),
-                message: format!(
+            TaskSource::Parquet(path) | TaskSource::WebDataset(path) => Err(fail(
+                task,
+                format!(
                     "{} is no directory in which [files] could be looked for; name the \
                      directory, or remove [files] to have the one file divided",
                     path.display()
                 ),
-            }),
+            )),
             TaskSource::Folder(path) => in_folder(task, path),
             TaskSource::Csv(path) => Self::in_csv(task, path),
         }
@@ -109,49 +82,66 @@ impl Layout {
 
     fn in_repository(task: &Task, repository: Repository, directory: &str) -> Result<Self> {
         let repository = Arc::new(repository);
+        let parquet = |split: &str| format!("{directory}/{split}-*.parquet");
+        let tars = |split: &str| format!("{split}/*.tar");
+        let mut splits = match task.source {
+            TaskSource::WebDataset(_) => BTreeMap::new(),
+            _ => Self::matching(task, &repository, parquet)?,
+        };
+        if splits.is_empty() {
+            splits = Self::matching(task, &repository, tars)?;
+        }
+        check_disjoint(task, &splits)?;
+        if splits.is_empty() {
+            let words = "{train,validation,test}";
+            let what = match task.source {
+                TaskSource::WebDataset(_) => format!("`{}`", tars(words)),
+                _ => format!("`{}` or `{}`", parquet(words), tars(words)),
+            };
+            return Err(no_files(task, &repository, &what));
+        }
+        Ok(Self::Splits(splits))
+    }
+
+    /// The files that `[files]` names, or those of the usual names.
+    fn matching(
+        task: &Task,
+        repository: &Arc<Repository>,
+        usual: impl Fn(&str) -> String,
+    ) -> Result<BTreeMap<SplitName, Listing>> {
         let mut splits = BTreeMap::new();
         for split in SPLITS {
             let pattern = match task.files.get(split) {
                 Some(pattern) => pattern.to_owned(),
-                None if task.files.is_empty() => format!("{directory}/{split}-*.parquet"),
+                None if task.files.is_empty() => usual(split.as_str()),
                 None => continue,
             };
             let names = repository.matching(&pattern);
             // A pattern that is one file's name says that just this file is wanted.
-            if pattern.contains(['*', '?'])
-                && let Some(missing) = missing_shards(&names, repository.names())
-            {
-                let message = format!(
-                    "files.{split} = {pattern:?}: {missing}; fetch what is missing, or name the \
-                     one file to be used in [files]"
-                );
-                return Err(Error::Split {
-                    task: task.name.clone(),
-                    message,
-                });
+            if pattern.contains(['*', '?']) {
+                let missing = missing_shards(&names, repository.names());
+                if let Some(missing) = missing.or_else(|| missing_tars(&names, repository)) {
+                    let message = format!(
+                        "files.{split} = {pattern:?}: {missing}; fetch what is missing, or name \
+                         the one file to be used in [files]"
+                    );
+                    return Err(fail(task, message));
+                }
             }
             if !names.is_empty() {
-                splits.insert(
-                    split,
-                    Listing::Parquet {
-                        repository: repository.clone(),
-                        names,
-                    },
-                );
+                let listing = Listing::of(repository.clone(), names).ok_or_else(|| {
+                    let message = format!(
+                        "files.{split} = {pattern:?} matches tars and other files; name one kind"
+                    );
+                    fail(task, message)
+                })?;
+                splits.insert(split, listing);
             } else if !task.files.is_empty() {
-                return Err(no_files(
-                    task,
-                    &repository,
-                    &format!("files.{split} = {pattern:?}"),
-                ));
+                let what = format!("files.{split} = {pattern:?}");
+                return Err(no_files(task, repository, &what));
             }
         }
-        check_disjoint(task, &splits)?;
-        if splits.is_empty() {
-            let what = format!("`{directory}/{{train,validation,test}}-*.parquet`");
-            return Err(no_files(task, &repository, &what));
-        }
-        Ok(Self::Splits(splits))
+        Ok(splits)
     }
 
     fn in_csv(task: &Task, path: &Path) -> Result<Self> {
@@ -183,16 +173,10 @@ impl Layout {
 fn check_disjoint(task: &Task, splits: &BTreeMap<SplitName, Listing>) -> Result<()> {
     let mut split_by_name = BTreeMap::new();
     for (split, listing) in splits {
-        let Listing::Parquet { names, .. } = listing else {
-            continue;
-        };
-        for name in names {
+        for name in listing.names() {
             if let Some(other) = split_by_name.insert(name, split) {
                 let message = format!("{name} is in both {other} and {split}; mend [files]");
-                return Err(Error::Split {
-                    task: task.name.clone(),
-                    message,
-                });
+                return Err(fail(task, message));
             }
         }
     }
@@ -266,22 +250,44 @@ impl<'a> Shard<'a> {
     }
 }
 
-fn no_files(task: &Task, repository: &Repository, pattern: &str) -> Error {
-    let parquet = repository
-        .names()
+/// What is missing of a folder of tars: its `nshards.txt` says how many there are. On the Hub the
+/// listing is whole, and the file is not fetched for this.
+fn missing_tars(names: &[String], repository: &Repository) -> Option<String> {
+    let folders: BTreeSet<&str> = names
         .iter()
-        .filter(|name| name.ends_with(".parquet"));
-    let some: Vec<&str> = parquet.take(6).map(String::as_str).collect();
-    let there = if some.is_empty() {
-        "no Parquet at all".to_owned()
-    } else {
-        some.join(", ")
-    };
-    let message = format!("no file matches {pattern}; there is {there}; set `config` or [files]");
+        .filter_map(|name| name.strip_suffix(".tar")?.rsplit_once('/'))
+        .map(|(folder, _)| folder)
+        .collect();
+    folders.into_iter().find_map(|folder| {
+        let path = repository.at_hand(&format!("{folder}/nshards.txt"))?;
+        let text = std::fs::read_to_string(path).ok()?;
+        let n: usize = text.trim().parse().ok()?;
+        let n_present = repository.matching(&format!("{folder}/*.tar")).len();
+        (n_present < n)
+            .then(|| format!("{folder}/nshards.txt says {n} tars, and {n_present} are there"))
+    })
+}
+
+fn fail(task: &Task, message: String) -> Error {
     Error::Split {
         task: task.name.clone(),
         message,
     }
+}
+
+fn no_files(task: &Task, repository: &Repository, pattern: &str) -> Error {
+    let data = repository
+        .names()
+        .iter()
+        .filter(|name| name.ends_with(".parquet") || name.ends_with(".tar"));
+    let some: Vec<&str> = data.take(6).map(String::as_str).collect();
+    let there = if some.is_empty() {
+        "no Parquet and no tar at all".to_owned()
+    } else {
+        some.join(", ")
+    };
+    let message = format!("no file matches {pattern}; there is {there}; set `config` or [files]");
+    fail(task, message)
 }
 
 fn single_file(path: &Path) -> Result<Listing> {
@@ -291,10 +297,9 @@ fn single_file(path: &Path) -> Result<Listing> {
     };
     let id = path.display().to_string();
     let repository = Repository::one_file(&id, directory.to_owned(), name);
-    Ok(Listing::Parquet {
-        repository: Arc::new(repository),
-        names: vec![name.to_owned()],
-    })
+    let names = vec![name.to_owned()];
+    Listing::of(Arc::new(repository), names)
+        .ok_or_else(|| Error::file(path, "is neither Parquet nor a tar"))
 }
 
 fn in_folder(task: &Task, root: &Path) -> Result<Layout> {
@@ -417,122 +422,4 @@ fn sorted_entries(directory: &Path) -> Result<Vec<PathBuf>> {
     });
     entries.sort();
     Ok(entries)
-}
-
-impl Listing {
-    /// The text labels, without opening images.
-    pub(crate) fn values(&self, beside: Beside<'_>) -> Result<RawLabels> {
-        match self {
-            Self::Images { labels, .. } => Ok(RawLabels::Text(labels.clone())),
-            Self::Parquet { .. } => read_values(&self.files()?, beside),
-        }
-    }
-
-    pub(crate) fn open(&self, image: &str, beside: Beside<'_>) -> Result<Opened> {
-        match self {
-            Self::Images { paths, labels } => Ok(Opened {
-                store: Store::images(paths.clone())?,
-                values: RawLabels::Text(labels.clone()),
-                names: None,
-            }),
-            Self::Parquet { .. } => {
-                let files = self.files()?;
-                files
-                    .iter()
-                    .try_for_each(|file| file.check_image_column(image))?;
-                Ok(Opened {
-                    store: Store::parquet(&files, image)?,
-                    values: read_values(&files, beside)?,
-                    names: common_names(&files, beside)?,
-                })
-            }
-        }
-    }
-
-    /// The commit of the Hub that the files are of.
-    pub(crate) fn revision(&self) -> Option<&str> {
-        match self {
-            Self::Parquet { repository, .. } => repository.commit(),
-            Self::Images { .. } => None,
-        }
-    }
-
-    /// The Parquet files that need not be fetched first.
-    fn at_hand(&self) -> Vec<PathBuf> {
-        let Self::Parquet { repository, names } = self else {
-            return Vec::new();
-        };
-        names
-            .iter()
-            .filter_map(|name| repository.at_hand(name))
-            .collect()
-    }
-
-    fn files(&self) -> Result<Vec<ParquetFile>> {
-        let Self::Parquet { repository, names } = self else {
-            return Ok(Vec::new());
-        };
-        names
-            .iter()
-            .map(|name| ParquetFile::open(&repository.fetch(name)?))
-            .collect()
-    }
-}
-
-fn read_values(files: &[ParquetFile], beside: Beside<'_>) -> Result<RawLabels> {
-    let (mut integers, mut text) = (Vec::new(), Vec::new());
-    for file in files {
-        match beside {
-            Beside::Caption(column) => text.extend(file.text(column)?),
-            Beside::Label(column) => match file.labels(column)? {
-                RawLabels::Integers(values) => integers.extend(values),
-                RawLabels::Text(values) => text.extend(values),
-            },
-        }
-    }
-    match (integers.is_empty(), text.is_empty(), files) {
-        (_, true, _) => Ok(RawLabels::Integers(integers)),
-        (true, ..) => Ok(RawLabels::Text(text)),
-        (.., files) => {
-            let message = "has numbers as labels in one file of the split and text in another";
-            Err(Error::file(files[0].path(), message))
-        }
-    }
-}
-
-/// The class names that the files carry; an error if two differ.
-fn common_names(files: &[ParquetFile], beside: Beside<'_>) -> Result<Option<Vec<String>>> {
-    let Beside::Label(column) = beside else {
-        return Ok(None);
-    };
-    let mut common: Option<(&ParquetFile, Vec<String>)> = None;
-    for file in files {
-        let Some(names) = file.class_names(column)? else {
-            continue;
-        };
-        match &common {
-            Some((first, expected)) if *expected != names => {
-                let message = format!(
-                    "names the classes of column `{column}` otherwise than {}: {}; write both \
-                     with the same names in the same order",
-                    first.path().display(),
-                    first_difference(&names, expected)
-                );
-                return Err(Error::file(file.path(), message));
-            }
-            Some(_) => {}
-            None => common = Some((file, names)),
-        }
-    }
-    Ok(common.map(|(_, names)| names))
-}
-
-fn first_difference(here: &[String], there: &[String]) -> String {
-    match here.iter().zip(there).position(|(a, b)| a != b) {
-        Some(class_idx) => format!(
-            "class {class_idx} is {:?} here and {:?} there",
-            here[class_idx], there[class_idx]
-        ),
-        None => format!("{} classes here and {} there", here.len(), there.len()),
-    }
 }

@@ -41,9 +41,15 @@ mod hub;
 
 mod layout;
 
+mod listing;
+
 mod csv_table;
 
 mod parquet_file;
+
+mod published;
+
+mod tar_file;
 
 mod store;
 
@@ -75,8 +81,9 @@ pub use error::{Error, Result};
 pub use hub::{Hub, Online, Progress, Repository, RepositoryKind, Transfer};
 pub use multiple_choice::{Asked, MultipleChoice};
 pub use pixels::{PixelTable, PixelTransform, SkipPolicy, Skipped};
+pub use published::{PerSplit, Published};
 pub use rng::Rng;
-pub use split::class_halves;
+pub use split::{class_halves, n_validation};
 pub use suite::Suite;
 pub use task::{Columns, Files, Part, SplitName, Task, TaskSource, read_toml};
 pub use write::{Features, ParquetWriter, Question, Row, Target, write_parquet};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::dataset::Dataset;
 use crate::hub::Hub;
-use crate::layout::Beside;
+use crate::listing::Beside;
 use crate::parquet_file::RawLabels;
 use crate::pixels::PixelTable;
 use crate::store::Store;

@@ -382,18 +382,12 @@ fn sound_ends(path: &Path) -> Result<File> {
         .take(64)
         .read_to_end(&mut head)
         .map_err(Error::io("read", path))?;
-    let fail = |message: &str| Err(Error::file(path, message));
-    if head.is_empty() {
-        return fail("is empty (0 bytes); fetch it again");
-    }
-    if head.starts_with(b"version https://git-lfs") {
-        return fail("is a git-lfs pointer, not the data; run `git lfs pull` or download the file");
-    }
-    if head.trim_ascii_start().starts_with(b"<") {
-        return fail("is a web page, not Parquet; the download went wrong, fetch it again");
+    if let Some(problem) = not_the_data(&head, "Parquet") {
+        return Err(Error::file(path, problem));
     }
     if !head.starts_with(b"PAR1") {
-        return fail("is not Parquet (it does not begin with PAR1); fetch it again");
+        let message = "is not Parquet (it does not begin with PAR1); fetch it again";
+        return Err(Error::file(path, message));
     }
     let mut tail = [0; 4];
     if length >= 12 {
@@ -409,6 +403,26 @@ fn sound_ends(path: &Path) -> Result<File> {
         ));
     }
     Ok(file)
+}
+
+/// What a file is in place of the data, told by its first bytes; nothing if they could be data.
+pub(crate) fn not_the_data(head: &[u8], wanted: &str) -> Option<String> {
+    if head.is_empty() {
+        return Some("is empty (0 bytes); fetch it again".to_owned());
+    }
+    if head.starts_with(b"version https://git-lfs") {
+        let message = "is a git-lfs pointer, not the data; run `git lfs pull` or download the file";
+        return Some(message.to_owned());
+    }
+    if head.trim_ascii_start().starts_with(b"<") {
+        return Some(format!(
+            "is a web page, not {wanted}; the download went wrong, fetch it again"
+        ));
+    }
+    if head.starts_with(&[0x1f, 0x8b]) {
+        return Some("is compressed; unpack it with `gunzip`".to_owned());
+    }
+    None
 }
 
 /// Runs a call into the Parquet reader, which panics on some damaged files.

@@ -115,7 +115,8 @@ const HALVES_STREAM: u64 = 0x6861_6c76;
 
 /// How many of `n` training images become validation images: PAINT's rule, a tenth and at
 /// most 5,000, but at least one.
-pub(crate) fn n_validation(n: usize) -> usize {
+#[must_use]
+pub fn n_validation(n: usize) -> usize {
     (n / 10).clamp(1, 5000).min(n)
 }
 

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::parquet_file::{ImageBytes, ParquetFile, file_hash};
+use crate::tar_file::TarFile;
 use crate::{Error, Result};
 
 /// Where the images of a dataset lie; a row is a number over all files.
@@ -16,7 +17,7 @@ pub(crate) struct Store {
 }
 
 /// An encoded image larger than this is not read at all.
-const MAX_FILE_BYTES: u64 = 512 << 20;
+pub(crate) const MAX_FILE_BYTES: u64 = 512 << 20;
 
 enum Files {
     Parquet {
@@ -24,6 +25,7 @@ enum Files {
         column: String,
     },
     Images(Vec<PathBuf>),
+    Tars(Vec<TarFile>),
 }
 
 impl Store {
@@ -43,6 +45,15 @@ impl Store {
         Ok(Self { files, key })
     }
 
+    /// The images in WebDataset tars, identified by the tars' bytes.
+    pub(crate) fn tars(tars: Vec<TarFile>) -> Result<Self> {
+        let hashes: Result<Vec<[u8; 32]>> =
+            tars.par_iter().map(|tar| file_hash(tar.path())).collect();
+        let key = joint_key("tar", &hashes?);
+        let files = Files::Tars(tars);
+        Ok(Self { files, key })
+    }
+
     /// Image files, identified by their bytes in order, wherever they lie: a copied or touched
     /// folder is the same data, and an edited file never passes for the old one.
     pub(crate) fn images(paths: Vec<PathBuf>) -> Result<Self> {
@@ -50,6 +61,24 @@ impl Store {
         let key = joint_key("", &hashes?);
         let files = Files::Images(paths);
         Ok(Self { files, key })
+    }
+
+    /// Number of rows of all files.
+    pub(crate) fn n_rows(&self) -> usize {
+        match &self.files {
+            Files::Images(paths) => paths.len(),
+            Files::Parquet { files, .. } => files.iter().map(|(_, n_rows)| n_rows).sum(),
+            Files::Tars(tars) => tars.iter().map(TarFile::n_images).sum(),
+        }
+    }
+
+    /// The files, in the order of their rows.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        match &self.files {
+            Files::Images(paths) => paths.iter().map(PathBuf::as_path).collect(),
+            Files::Parquet { files, .. } => files.iter().map(|(path, _)| path.as_path()).collect(),
+            Files::Tars(tars) => tars.iter().map(TarFile::path).collect(),
+        }
     }
 
     /// The file name of each row's image.
@@ -67,6 +96,11 @@ impl Store {
                 }
                 Ok(names)
             }
+            Files::Tars(tars) => Ok(tars
+                .iter()
+                .flat_map(TarFile::names)
+                .map(str::to_owned)
+                .collect()),
         }
     }
 
@@ -84,33 +118,56 @@ impl Store {
                 &paths[0],
                 "is an image file of its own; questions stand beside images in Parquet",
             )),
+            Files::Tars(tars) => Err(Error::file(
+                tars[0].path(),
+                "is a tar; questions stand beside images in Parquet",
+            )),
         }
     }
 
     /// File, and row within it, of a row.
-    pub(crate) fn locate(&self, row: usize) -> (&Path, usize) {
-        match &self.files {
-            Files::Images(paths) => (&paths[row], 0),
-            Files::Parquet { files, .. } => {
-                let mut row = row;
-                for (path, n_rows) in files {
-                    if row < *n_rows {
-                        return (path, row);
-                    }
-                    row -= n_rows;
+    fn locate(&self, row: usize) -> (usize, usize) {
+        let in_files = |counts: &mut dyn Iterator<Item = usize>| {
+            let mut row = row;
+            for (i, n_rows) in counts.enumerate() {
+                if row < n_rows {
+                    return (i, row);
                 }
-                unreachable!("rows are made from the files' counts")
+                row -= n_rows;
             }
+            unreachable!("rows are made from the files' counts")
+        };
+        match &self.files {
+            Files::Images(_) => (row, 0),
+            Files::Parquet { files, .. } => in_files(&mut files.iter().map(|(_, n)| *n)),
+            Files::Tars(tars) => in_files(&mut tars.iter().map(TarFile::n_images)),
         }
     }
 
     /// A row's place in words.
     pub(crate) fn place(&self, row: usize) -> String {
-        let (path, row) = self.locate(row);
+        let (file, row) = self.locate(row);
         match &self.files {
-            Files::Images(_) => path.display().to_string(),
-            Files::Parquet { column, .. } => {
-                format!("{}: row {row}, column `{column}`", path.display())
+            Files::Images(paths) => paths[file].display().to_string(),
+            Files::Parquet { files, column } => {
+                format!("{}: row {row}, column `{column}`", files[file].0.display())
+            }
+            Files::Tars(tars) => {
+                let tar = &tars[file];
+                format!("{}: member {}", tar.path().display(), tar.name(row))
+            }
+        }
+    }
+
+    /// What is wrong with the value of `column` in a row.
+    pub(crate) fn fault(&self, row: usize, column: &str, message: String) -> Error {
+        let (file, row) = self.locate(row);
+        match &self.files {
+            Files::Images(paths) => Error::row(&paths[file], row, column, message),
+            Files::Parquet { files, .. } => Error::row(&files[file].0, row, column, message),
+            Files::Tars(tars) => {
+                let (path, name) = (tars[file].path(), tars[file].name(row));
+                Error::file(path, format!("member {name}: {message}"))
             }
         }
     }
@@ -126,24 +183,42 @@ impl Store {
                 .iter()
                 .try_for_each(|&row| take(read_image(&paths[row]))),
             Files::Parquet { files, column } => {
-                let (mut rest, mut first) = (rows, 0);
-                for (path, n_rows) in files {
-                    let n_here = rest.partition_point(|&row| row < first + n_rows);
-                    let here: Vec<usize> = rest[..n_here].iter().map(|row| row - first).collect();
-                    if !here.is_empty() {
-                        let file = ParquetFile::open(path)?;
-                        if file.n_rows() != *n_rows {
-                            return Err(Error::file(path, "was changed while in use; start again"));
-                        }
-                        file.each_image(column, &here, &mut take)?;
+                let counts = files.iter().map(|(_, n_rows)| *n_rows);
+                for ((path, n_rows), here) in files.iter().zip(by_file(rows, counts)) {
+                    if here.is_empty() {
+                        continue;
                     }
-                    rest = &rest[n_here..];
-                    first += n_rows;
+                    let file = ParquetFile::open(path)?;
+                    if file.n_rows() != *n_rows {
+                        return Err(Error::file(path, "was changed while in use; start again"));
+                    }
+                    file.each_image(column, &here, &mut take)?;
+                }
+                Ok(())
+            }
+            Files::Tars(tars) => {
+                let counts = tars.iter().map(TarFile::n_images);
+                for (tar, here) in tars.iter().zip(by_file(rows, counts)) {
+                    tar.each_image(&here, &mut take)?;
                 }
                 Ok(())
             }
         }
     }
+}
+
+/// Ascending rows of all files, as rows of each file.
+fn by_file(
+    rows: &[usize],
+    counts: impl Iterator<Item = usize>,
+) -> impl Iterator<Item = Vec<usize>> {
+    let (mut rest, mut first) = (rows, 0);
+    counts.map(move |n_rows| {
+        let (here, after) = rest.split_at(rest.partition_point(|&row| row < first + n_rows));
+        let here = here.iter().map(|row| row - first).collect();
+        (rest, first) = (after, first + n_rows);
+        here
+    })
 }
 
 fn joint_key(column: &str, hashes: &[[u8; 32]]) -> [u8; 32] {
@@ -156,7 +231,12 @@ fn joint_key(column: &str, hashes: &[[u8; 32]]) -> [u8; 32] {
 fn read_image(path: &Path) -> ImageBytes {
     let length = path.metadata().map(|metadata| metadata.len());
     match length {
-        Ok(length) if length > MAX_FILE_BYTES => Err(format!("{length} bytes are no image")),
+        Ok(length) if length > MAX_FILE_BYTES => Err(too_large(length)),
         _ => std::fs::read(path).map_err(|error| format!("cannot be read: {error}")),
     }
+}
+
+/// Why an image of so many bytes is not read.
+pub(crate) fn too_large(n_bytes: u64) -> String {
+    format!("{n_bytes} bytes are no image")
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Published, Result};
 
 /// One part of a dataset: training chooses weights, validation chooses alpha, test reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,6 +53,11 @@ pub enum TaskSource {
     },
     /// Local Parquet: one file, or a directory with one or more files per split.
     Parquet(PathBuf),
+    /// Local WebDataset tars: one tar, or a directory with tars below `train`, `validation` and
+    /// `test`. A sample is `KEY.jpg` (or `jpeg`, `png`, `webp`) beside `KEY.cls`, whose text is the
+    /// label as a number; `classnames.txt` may name the classes, one a line. Tars of the Hub are
+    /// told by their names.
+    WebDataset(PathBuf),
     /// A folder with one sub-folder per class, optionally below `train`, `validation` (or `val`,
     /// `valid`) and `test`. Sub-folders are splits if all of them have these names, unless the
     /// manifest's class names (or label values) have them all too. Some such names beside others
@@ -77,8 +82,8 @@ pub struct Columns {
 /// Files of each split, as patterns (`*`, `?`) relative to the dataset.
 ///
 /// If none is given, `DIR/train-*.parquet`, `DIR/validation-*.parquet` and
-/// `DIR/test-*.parquet` are used, where they exist; if any is given, a split
-/// without one has no files.
+/// `DIR/test-*.parquet` are used, where they exist, else `train/*.tar`, `validation/*.tar` and
+/// `test/*.tar`; if any is given, a split without one has no files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Files {
@@ -178,6 +183,9 @@ pub struct Task {
     /// A remark to people: it is not serialized, so that mending it makes no other run.
     #[serde(skip)]
     pub unverified: Option<String>,
+    /// What the dataset's publisher says of it. A remark too, and not serialized either.
+    #[serde(skip)]
+    pub published: Published,
 }
 
 impl Task {
@@ -201,6 +209,7 @@ impl Task {
             files: Files::default(),
             part: Part::default(),
             unverified: None,
+            published: Published::default(),
         };
         task.check(name)?;
         Ok(task)
@@ -233,6 +242,7 @@ impl Task {
             files: raw.files,
             part: raw.part.parse(raw.group_by_path, origin)?,
             unverified: raw.unverified,
+            published: raw.published,
         };
         task.check(origin)?;
         Ok(task)
@@ -311,16 +321,18 @@ impl Task {
     fn check_files(&self, origin: &str) -> Result<()> {
         let local = matches!(self.source, TaskSource::Folder(_) | TaskSource::Csv(_));
         if local && !self.files.is_empty() {
-            let message = "[files] is only for `hub` and `parquet`; name splits by sub-folders \
-                           `train`, `validation`, `test` or by a CSV column `split`";
+            let message = "[files] is only for `hub`, `parquet` and `webdataset`; name splits by \
+                           sub-folders `train`, `validation`, `test` or by a CSV column `split`";
             return Err(Error::manifest(origin, message));
         }
-        if local && self.columns.caption.is_some() {
+        let tars = matches!(self.source, TaskSource::WebDataset(_));
+        if (local || tars) && self.columns.caption.is_some() {
             let message = "columns.caption is only for `hub` and `parquet`; remove it";
             return Err(Error::manifest(origin, message));
         }
-        if matches!(self.source, TaskSource::Folder(_)) && self.columns != Columns::default() {
-            let message = "[columns]: a folder has none; remove it, or use a CSV";
+        let folder = matches!(self.source, TaskSource::Folder(_));
+        if (folder || tars) && self.columns != Columns::default() {
+            let message = "[columns]: folders and tars have none; remove it, or use a CSV";
             return Err(Error::manifest(origin, message));
         }
         let configured = matches!(
@@ -399,8 +411,11 @@ struct Manifest {
     parquet: Option<PathBuf>,
     folder: Option<PathBuf>,
     csv: Option<PathBuf>,
+    webdataset: Option<PathBuf>,
     group_by_path: Option<String>,
     unverified: Option<String>,
+    #[serde(default)]
+    published: Published,
     #[serde(default)]
     columns: Columns,
     #[serde(default)]
@@ -417,23 +432,30 @@ impl Manifest {
             let message = "config and revision are only for `hub`; remove them";
             return Err(Error::manifest(origin, message));
         }
-        match (&self.hub, &self.parquet, &self.folder, &self.csv) {
-            (Some(id), None, None, None) => {
-                crate::hub::check_id(id).map_err(|message| Error::manifest(origin, message))?;
-                let (id, config) = (id.clone(), self.config.clone());
-                Ok(TaskSource::Hub {
-                    id,
-                    config,
-                    revision: self.revision.clone(),
-                })
-            }
-            (None, Some(path), None, None) => Ok(TaskSource::Parquet(base.join(path))),
-            (None, None, Some(path), None) => Ok(TaskSource::Folder(base.join(path))),
-            (None, None, None, Some(path)) => Ok(TaskSource::Csv(base.join(path))),
+        let hub = self.hub.as_ref().map(|id| -> Result<TaskSource> {
+            crate::hub::check_id(id).map_err(|message| Error::manifest(origin, message))?;
+            Ok(TaskSource::Hub {
+                id: id.clone(),
+                config: self.config.clone(),
+                revision: self.revision.clone(),
+            })
+        });
+        let local: [(&Option<PathBuf>, fn(PathBuf) -> TaskSource); 4] = [
+            (&self.parquet, TaskSource::Parquet),
+            (&self.webdataset, TaskSource::WebDataset),
+            (&self.folder, TaskSource::Folder),
+            (&self.csv, TaskSource::Csv),
+        ];
+        let local = local
+            .into_iter()
+            .filter_map(|(path, source)| Some(Ok(source(base.join(path.as_ref()?)))));
+        let mut sources = hub.into_iter().chain(local);
+        match (sources.next(), sources.next()) {
+            (Some(source), None) => source,
             _ => Err(Error::manifest(
                 origin,
                 "give exactly one of hub = \"org/name\", parquet = \"PATH\", \
-                 folder = \"PATH\", csv = \"PATH\"",
+                 webdataset = \"PATH\", folder = \"PATH\", csv = \"PATH\"",
             )),
         }
     }

@@ -34,7 +34,7 @@ pub struct Typographic {
 }
 
 /// Images of the attacked objects; their test images are those of the task `objects`.
-const SIZES: Sizes = Sizes {
+pub const TYPOGRAPHIC_SIZES: Sizes = Sizes {
     train: 4_000,
     validation: 600,
     test: 2_000,
@@ -177,7 +177,7 @@ pub fn write_typographic(
         .join(ORGANISATION)
         .join("objects/README.md");
     if !card.exists() {
-        write_task("objects", &clean_root, SIZES, progress)?;
+        write_task("objects", &clean_root, TYPOGRAPHIC_SIZES, progress)?;
     }
     let hub = Hub::Directory(clean_root);
     let (seen, unseen) = class_halves(Objects.class_names().len(), seed);

@@ -44,6 +44,11 @@ static FACES: LazyLock<Vec<Face>> = LazyLock::new(|| {
     seen.into_iter().chain(unseen).map(read).collect()
 });
 
+/// The face that is easiest to read.
+pub(crate) fn plain() -> &'static Face {
+    &FACES[0]
+}
+
 /// A random face of those that `split` may use.
 pub(crate) fn pick(split: Split, rng: &mut Rng) -> &'static Face {
     rng.pick(split.pool(&FACES, N_SEEN))

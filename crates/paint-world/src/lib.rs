@@ -54,6 +54,7 @@ mod domain;
 mod english;
 mod error;
 mod fonts;
+mod label;
 mod objects;
 mod places;
 mod publish;
@@ -69,7 +70,9 @@ mod typographic;
 mod vocabulary;
 mod world;
 
-pub use attacked::{Typographic, write_attacked, write_typographic, wrong_classes};
+pub use attacked::{
+    TYPOGRAPHIC_SIZES, Typographic, write_attacked, write_typographic, wrong_classes,
+};
 pub use captions::{ALBUM, Captioned, Corpus};
 pub use checkpoint::{Checkpoint, checkpoints};
 pub use counting::{
@@ -78,6 +81,7 @@ pub use counting::{
 };
 pub use domain::Split;
 pub use error::{Error, Result};
+pub use label::label;
 pub use objects::OBJECTS_HIERARCHY;
 pub use publish::{Sizes, picture, write_captions, write_task};
 pub use questions::{QUESTION_KINDS, QUESTION_SIZES, questions_task, write_questions};

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use paint_data::{Columns, Features, Files, Part, Question, Rng, Target, Task};
+use paint_data::{Columns, Features, Files, Part, Published, Question, Rng, Target, Task};
 
 use crate::artwork::OBJECTS;
 use crate::backgrounds;
@@ -49,6 +49,7 @@ pub fn questions_task() -> Task {
         files: Files::default(),
         part: Part::default(),
         unverified: None,
+        published: Published::default(),
     }
 }
 

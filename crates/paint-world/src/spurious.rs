@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use paint_data::{Columns, Features, Files, Part, Rng, Target, Task};
+use paint_data::{Columns, Features, Files, Part, Published, Rng, Target, Task};
 
 use crate::artwork::{ALL, Artwork};
 use crate::card;
@@ -72,6 +72,7 @@ impl Spurious {
             files: Files::default(),
             part: Part::default(),
             unverified: None,
+            published: Published::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The tasks of the world.
 
-use paint_data::{Columns, Files, Part, Task, TaskSource};
+use paint_data::{Columns, Files, Part, Published, Task, TaskSource};
 
 use crate::domain::Domain;
 use crate::error::{Error, Result};
@@ -67,6 +67,7 @@ pub fn captions_task() -> Task {
         files: Files::default(),
         part: Part::default(),
         unverified: None,
+        published: Published::default(),
     }
 }
 

@@ -135,6 +135,59 @@ fn training_step(model: &str, batch: usize, times: usize) -> Result<Measure> {
     Ok(Box::new(move || Ok(batch as f64 / stepper.step()?)))
 }
 
+/// Images a second through the image side.
+pub(crate) struct Speeds {
+    pub(crate) forward: f64,
+    /// Forward, backward and the optimizer.
+    pub(crate) training: f64,
+    pub(crate) n_layers: usize,
+    /// Layers that the measured model had; the others are as many times as slow.
+    pub(crate) n_measured: usize,
+}
+
+/// Operations of one measured pass, which takes a fraction of a second.
+const QUICK: f64 = 8e9;
+
+/// Measures an architecture in about a second: fewer layers, few images, random weights.
+pub(crate) fn speeds(config: &ClipConfig) -> Result<Speeds> {
+    let mut measured = config.clone();
+    let vision = &mut measured.vision;
+    let n_layers = vision.num_hidden_layers;
+    vision.num_hidden_layers = n_layers.min(2);
+    let n_measured = vision.num_hidden_layers;
+    let share = operations(vision) / operations(&config.vision);
+    let batch = ((QUICK / operations(vision)) as usize).clamp(2, 128);
+    let end = paint_world::VOCABULARY_SIZE as u32 - 1;
+    // A text side that takes no time; its width is all that a step sees of it.
+    measured.text = TextConfig {
+        vocab_size: paint_world::VOCABULARY_SIZE,
+        max_position_embeddings: paint_world::CONTEXT_LENGTH,
+        hidden_size: 32,
+        intermediate_size: 64,
+        num_hidden_layers: 1,
+        num_attention_heads: 1,
+        bos_token_id: end - 1,
+        eos_token_id: end,
+        pad_token_id: end,
+        ..Default::default()
+    };
+    let weights = random_weights(&measured)?;
+    let per_second = |seconds: f64| batch as f64 / seconds * share;
+    let clip = Clip::from_tensors(&measured, &weights)?;
+    let pixels = noise(&measured, batch)?;
+    clip.encode_image(&pixels)?;
+    let start = Instant::now();
+    clip.encode_image(&pixels)?;
+    let forward = per_second(start.elapsed().as_secs_f64());
+    let mut stepper = Stepper::start(Training::new(measured, weights, batch)?, batch, 2)?;
+    Ok(Speeds {
+        forward,
+        training: per_second(stepper.step()?),
+        n_layers,
+        n_measured,
+    })
+}
+
 const MEMORY_BATCH: usize = 16;
 const MEMORY_STEPS: u64 = 3;
 

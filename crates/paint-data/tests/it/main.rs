@@ -15,4 +15,5 @@ mod multiple_choice;
 mod pixels;
 mod real;
 mod splits;
+mod tars;
 mod writing;

@@ -1,0 +1,374 @@
+//! `--plan`: what a question takes, step by step, before anything is fetched, drawn or trained.
+//!
+//! Images are counted from what manifests and the embedded world promise, and time from a short
+//! measurement of the model's own architecture with random weights.
+
+use anyhow::Result;
+use paint_data::{SplitName, Task, TaskSource, n_validation};
+use paint_world::Sizes;
+use serde_json::json;
+
+use crate::bench::{Speeds, speeds};
+use crate::machine;
+use crate::model_size::{ModelSize, model_size};
+use crate::options::Asked;
+use crate::progress::{Console, answer};
+use crate::search::Search;
+use crate::subject::Tasks;
+use crate::tasks::{is_of_world, promised};
+
+/// What is done with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A forward and a backward pass.
+    Training,
+    /// A forward pass.
+    Forward,
+}
+
+/// One step of a question.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Step {
+    what: String,
+    work: Work,
+    /// Images through the model; none where the number of images is not known.
+    passes: Option<u64>,
+}
+
+/// How many images of each split a question uses; none where nobody has said.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Images {
+    pub(crate) name: String,
+    /// Whether the embedded world draws them.
+    pub(crate) of_world: bool,
+    /// 0 where only the files name them.
+    pub(crate) n_classes: usize,
+    pub(crate) validation: Option<u64>,
+    pub(crate) test: Option<u64>,
+}
+
+/// The tasks of a question, counted.
+pub(crate) struct Outlook<'a> {
+    asked: &'a Asked<'a>,
+    pub(crate) patching: Vec<Images>,
+    pub(crate) supported: Vec<Images>,
+}
+
+impl Step {
+    pub(crate) fn new(what: String, work: Work, passes: Option<u64>) -> Self {
+        Self { what, work, passes }
+    }
+}
+
+impl Images {
+    fn of(task: &Task, asked: &Asked<'_>) -> Self {
+        let rows = promised(task).rows;
+        let cut = rows.train.map(|train| n_validation(train as usize) as u64);
+        let share = |split: SplitName, n: u64| {
+            let part = task.part.get(split);
+            ((part.end - part.start) * n as f64).round() as u64
+        };
+        let at_most = |limit: Option<usize>, n: u64| n.min(limit.unwrap_or(usize::MAX) as u64);
+        let of = |split, n: Option<u64>, limit| Some(at_most(limit, share(split, n?)));
+        Self {
+            name: task.name.clone(),
+            of_world: is_of_world(task),
+            n_classes: task.class_names.len(),
+            validation: of(
+                SplitName::Validation,
+                rows.validation.or(cut),
+                asked.limit_validation,
+            ),
+            test: of(SplitName::Test, rows.test, asked.common.limit),
+        }
+    }
+
+    /// What one of several tasks has on average.
+    pub(crate) fn mean(of: &[Self]) -> Self {
+        let mean = |get: fn(&Self) -> Option<u64>| Some(sum(of, get)? / of.len().max(1) as u64);
+        Self {
+            name: "mean".to_owned(),
+            of_world: false,
+            n_classes: 0,
+            validation: mean(|on| on.validation),
+            test: mean(|on| on.test),
+        }
+    }
+
+    /// A part of them, as of some of the classes.
+    pub(crate) fn share(&self, of: f64, name: String) -> Self {
+        let part = |n: Option<u64>| n.map(|n| (of * n as f64).round() as u64);
+        Self {
+            name,
+            of_world: self.of_world,
+            n_classes: (of * self.n_classes as f64).round() as usize,
+            validation: part(self.validation),
+            test: part(self.test),
+        }
+    }
+}
+
+/// The sum, if all are known.
+pub(crate) fn sum(of: &[Images], get: impl Fn(&Images) -> Option<u64>) -> Option<u64> {
+    of.iter().map(get).sum()
+}
+
+impl<'a> Outlook<'a> {
+    fn new(asked: &'a Asked<'a>, tasks: &Tasks) -> Self {
+        let images = |tasks: &[Task]| tasks.iter().map(|task| Images::of(task, asked)).collect();
+        Self {
+            asked,
+            patching: images(&tasks.patching),
+            supported: images(&tasks.supported),
+        }
+    }
+
+    /// Images that the embedded world will draw.
+    pub(crate) fn drawn(&self, name: &str, sizes: Sizes) -> Images {
+        let at_most =
+            |limit: Option<usize>, n: u64| Some(n.min(limit.unwrap_or(usize::MAX) as u64));
+        Images {
+            name: name.to_owned(),
+            of_world: true,
+            n_classes: 0,
+            validation: at_most(self.asked.limit_validation, sizes.validation),
+            test: at_most(self.asked.common.limit, sizes.test),
+        }
+    }
+
+    /// Training images of one fine-tuning.
+    pub(crate) fn fine_tuning(&self) -> u64 {
+        let config = &self.asked.settings.fine_tune;
+        config.steps * config.batch as u64
+    }
+
+    /// The supported tasks before anything is patched, once for all that comes.
+    pub(crate) fn zero_shot(&self) -> Step {
+        let validation = sum(&self.supported, |on| on.validation);
+        let test = sum(&self.supported, |on| on.test);
+        let passes = validation.zip(test).map(|(a, b)| a + b);
+        Step::new(
+            "supported tasks, zero-shot".to_owned(),
+            Work::Forward,
+            passes,
+        )
+    }
+
+    /// Images of a search for alpha on `on`; the most that a race or the halvings take.
+    pub(crate) fn search(&self, on: &[Images]) -> Option<u64> {
+        let halvings = match self.asked.settings.search {
+            Search::Grid { halvings, .. } => u64::from(halvings),
+            Search::Race(_) => 0,
+        };
+        let n_alphas = self.asked.settings.grid.len() as u64 + 2 * halvings;
+        let patching = sum(on, |on| on.validation)?;
+        let supported = sum(&self.supported, |on| on.validation)?;
+        // Those of alpha = 0 on the supported tasks are there already.
+        Some(n_alphas * patching + (n_alphas - 1) * supported)
+    }
+
+    /// Images of one model on validation, the supported tasks included.
+    pub(crate) fn validation(&self, on: &[Images]) -> Option<u64> {
+        Some(sum(on, |on| on.validation)? + sum(&self.supported, |on| on.validation)?)
+    }
+
+    /// Images of one model on test, the supported tasks included.
+    pub(crate) fn test(&self, on: &[Images]) -> Option<u64> {
+        Some(sum(on, |on| on.test)? + sum(&self.supported, |on| on.test)?)
+    }
+
+    /// Question 1's path for one task.
+    pub(crate) fn patch(&self, task: &Images) -> Vec<Step> {
+        let on = std::slice::from_ref(task);
+        let step = |what, work, passes| Step::new(format!("{}: {what}", task.name), work, passes);
+        // Zero-shot, fine-tuned and patched on the task; patched on the supported ones.
+        let test = self.test(on).zip(task.test).map(|(all, own)| all + 2 * own);
+        vec![
+            step("fine-tuning", Work::Training, Some(self.fine_tuning())),
+            step("alpha on validation", Work::Forward, self.search(on)),
+            step("test", Work::Forward, test),
+        ]
+    }
+
+    /// Question 1's path for each of the patching tasks.
+    pub(crate) fn patch_all(&self) -> Vec<Step> {
+        let each = self.patching.iter().flat_map(|task| self.patch(task));
+        std::iter::once(self.zero_shot()).chain(each).collect()
+    }
+}
+
+/// Prints the steps that `steps` gives, for each of the models.
+pub(crate) fn print(
+    asked: &Asked<'_>,
+    models: &[&str],
+    steps: impl Fn(&Outlook<'_>) -> Vec<Step>,
+    console: &Console,
+) -> Result<()> {
+    let tasks = Tasks::find(asked, console)?;
+    let steps = steps(&Outlook::new(asked, &tasks));
+    let mut printed = Printed {
+        json: asked.common.json,
+        unknown: 0,
+        seconds: 0.0,
+    };
+    printed.downloads(&tasks);
+    for name in models {
+        let size = model_size(name, asked.common.hub.as_deref());
+        printed.model(name, &size, &steps)?;
+    }
+    printed.total();
+    Ok(())
+}
+
+/// The lines of the answer, and what they add up to.
+struct Printed {
+    json: bool,
+    /// Steps whose passes are not known.
+    unknown: usize,
+    seconds: f64,
+}
+
+impl Printed {
+    fn line(&self, json: &serde_json::Value, text: &str) {
+        match self.json {
+            true => answer(json),
+            false => answer(text),
+        }
+    }
+
+    /// What comes from the Hub unless the cache has it.
+    fn downloads(&self, tasks: &Tasks) {
+        for task in tasks.all() {
+            let (from, bytes) = match (&task.source, is_of_world(task)) {
+                (_, true) => ("drawn", Some(0)),
+                (TaskSource::Hub { .. }, false) => ("from the Hub", promised(task).bytes),
+                _ => ("local", Some(0)),
+            };
+            let rows = promised(task).rows;
+            let rows: Vec<String> = [SplitName::Train, SplitName::Validation, SplitName::Test]
+                .into_iter()
+                .filter_map(|split| Some(format!("{split} {}", grouped(rows.get(split)?))))
+                .collect();
+            let rows = match rows.is_empty() {
+                true => "images: unknown".to_owned(),
+                false => rows.join(", "),
+            };
+            let size = match (from, bytes) {
+                ("from the Hub", None) => ", unknown size".to_owned(),
+                ("from the Hub", Some(bytes)) => format!(", {}", bytes_in_words(bytes)),
+                _ => String::new(),
+            };
+            self.line(
+                &json!({"kind": "data", "task": task.name, "from": from, "bytes": bytes}),
+                &format!("data   {:<16} {from}{size}; {rows}", task.name),
+            );
+        }
+    }
+
+    fn model(&mut self, name: &str, size: &ModelSize, steps: &[Step]) -> Result<()> {
+        let speeds = speeds(&size.config)?;
+        let bytes = size.bytes;
+        let in_words = bytes.map_or_else(|| "unknown size".to_owned(), bytes_in_words);
+        self.line(
+            &json!({
+                "kind": "model", "model": name, "bytes": bytes, "at_hand": size.at_hand,
+                "config": size.config_from,
+                "forward_images_per_second": speeds.forward,
+                "training_images_per_second": speeds.training,
+            }),
+            &format!(
+                "model  {name}: {in_words}{}; {}; measured on {} threads, {} of {} layers: \
+                 {:.1} images/s, {:.1} in training",
+                if size.at_hand { ", at hand" } else { "" },
+                size.config_from,
+                machine::cores(),
+                speeds.n_measured,
+                speeds.n_layers,
+                speeds.forward,
+                speeds.training,
+            ),
+        );
+        for step in steps {
+            self.step(name, step, &speeds);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, model: &str, step: &Step, speeds: &Speeds) {
+        let (work, speed) = match step.work {
+            Work::Training => ("training", speeds.training),
+            Work::Forward => ("forward", speeds.forward),
+        };
+        let seconds = step.passes.map(|passes| passes as f64 / speed);
+        match seconds {
+            Some(seconds) => self.seconds += seconds,
+            None => self.unknown += 1,
+        }
+        let passes = step.passes.map_or_else(|| "unknown".to_owned(), grouped);
+        let time = seconds.map_or_else(String::new, in_words);
+        self.line(
+            &json!({
+                "kind": "step", "model": model, "step": step.what, "work": work,
+                "passes": step.passes, "seconds": seconds,
+            }),
+            &format!("step   {:<44} {work:<8} {passes:>13} {time:>9}", step.what),
+        );
+    }
+
+    fn total(&self) {
+        let missing = match self.unknown {
+            0 => String::new(),
+            n => format!(", and {n} steps of unknown size"),
+        };
+        self.line(
+            &json!({"kind": "total", "seconds": self.seconds, "unknown_steps": self.unknown}),
+            &format!(
+                "total  about {}{missing}; what an earlier run or the cache has is not done again",
+                in_words(self.seconds)
+            ),
+        );
+    }
+}
+
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn bytes_in_words(bytes: u64) -> String {
+    match bytes {
+        1_000_000_000.. => format!("{:.2} GB", bytes as f64 / 1e9),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+fn in_words(seconds: f64) -> String {
+    match seconds {
+        86_400.0.. => format!("{:.1} days", seconds / 86_400.0),
+        3_600.0.. => format!("{:.1} h", seconds / 3_600.0),
+        60.0.. => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{seconds:.0} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_said_for_people() {
+        let said = [0, 999, 1_000, 21_600, 1_281_167].map(grouped);
+        assert_eq!(said, ["0", "999", "1,000", "21,600", "1,281,167"]);
+        let said = [3.0, 90.0, 7_200.0, 172_800.0].map(in_words);
+        assert_eq!(said, ["3 s", "2 min", "2.0 h", "2.0 days"]);
+        let said = [18_157_506, 5_060_000_000].map(bytes_in_words);
+        assert_eq!(said, ["18.2 MB", "5.06 GB"]);
+    }
+}

@@ -1,0 +1,133 @@
+//! `--plan`: every question says what it takes, and leaves nothing behind.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "other tests ask the question itself")]
+mod tiny;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tiny::write_model;
+
+/// A suite of the embedded world.
+const SUITE: &str = r#"
+name = "tiny"
+supported = ["shapes"]
+patching = ["digits", "signs"]
+
+[fine_tune]
+steps = 40
+batch = 8
+"#;
+
+struct Planned {
+    directory: tempfile::TempDir,
+}
+
+impl Planned {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        write_model(
+            &directory.path().join("texts"),
+            &directory.path().join("model"),
+        );
+        std::fs::write(directory.path().join("suite.toml"), SUITE).unwrap();
+        Self { directory }
+    }
+
+    fn command(&self, question: &str, suite: &Path) -> Command {
+        let empty = self.directory.path().join("empty");
+        std::fs::create_dir_all(&empty).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args([question, "--plan", "--suite"]).arg(suite);
+        command.env("PAINT_RUNS", empty.join("runs"));
+        command.env("HF_HOME", empty.join("hub"));
+        // Nobody answers there.
+        command.env("HF_ENDPOINT", "http://127.0.0.1:9");
+        for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE"] {
+            command.env_remove(name);
+        }
+        command.current_dir(&empty);
+        command
+    }
+
+    /// The lines of a plan for the model of random weights, which must write nothing.
+    fn lines(&self, question: &str, suite: &Path) -> Vec<Value> {
+        let model = self.directory.path().join("model");
+        let mut command = self.command(question, suite);
+        command.arg("--json");
+        match question {
+            "rq2" => {
+                let models = format!("{0},{0}", model.display());
+                command.arg("--models").arg(models)
+            }
+            _ => command.arg("--model").arg(model),
+        };
+        let output = command.output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{question}: {message}");
+        let empty = self.directory.path().join("empty");
+        assert_eq!(std::fs::read_dir(empty).unwrap().count(), 0, "{question}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = |line| serde_json::from_str(line).unwrap();
+        text.lines().map(line).collect()
+    }
+
+    fn suite(&self) -> std::path::PathBuf {
+        self.directory.path().join("suite.toml")
+    }
+}
+
+/// Passes of the step of that name.
+fn passes(lines: &[Value], step: &str) -> u64 {
+    let found = lines.iter().find(|line| line["step"] == step);
+    found.unwrap()["passes"].as_u64().unwrap()
+}
+
+#[test]
+fn every_question_is_planned_and_nothing_is_written() {
+    let planned = Planned::new();
+    for question in ["rq1", "rq2", "rq3", "rq4", "rq5"] {
+        let lines = planned.lines(question, &planned.suite());
+        let total = lines.last().unwrap();
+        assert_eq!(total["kind"], "total", "{question}");
+        assert_eq!(total["unknown_steps"], 0, "{question}");
+        assert!(total["seconds"].as_f64().unwrap() > 0.0, "{question}");
+        let steps: Vec<&Value> = lines.iter().filter(|l| l["kind"] == "step").collect();
+        assert!(steps.len() > 6, "{question}: {}", steps.len());
+        let seconds = steps.iter().map(|step| step["seconds"].as_f64().unwrap());
+        let sum: f64 = seconds.sum();
+        assert!(
+            (sum - total["seconds"].as_f64().unwrap()).abs() < 1e-6 * sum,
+            "{question}"
+        );
+    }
+}
+
+#[test]
+fn passes_are_those_of_the_run() {
+    let planned = Planned::new();
+    let lines = planned.lines("rq1", &planned.suite());
+    // The world: 600 and 2,000 images of a supported task, 500 and 1,000 of a patching one.
+    assert_eq!(passes(&lines, "supported tasks, zero-shot"), 600 + 2_000);
+    assert_eq!(passes(&lines, "digits: fine-tuning"), 40 * 8);
+    // Eleven alphas, and twice two between.
+    assert_eq!(
+        passes(&lines, "signs: alpha on validation"),
+        15 * 500 + 14 * 600
+    );
+    assert_eq!(passes(&lines, "signs: test"), 3 * 1_000 + 2_000);
+}
+
+#[test]
+fn the_paper_can_be_planned_without_a_network() {
+    let planned = Planned::new();
+    let lines = planned.lines("rq1", Path::new("paper"));
+    let data = |task: &str| lines.iter().find(|line| line["task"] == task).unwrap();
+    assert_eq!(data("cifar100")["bytes"], 142_291_368);
+    assert_eq!(data("kitti-distance")["bytes"], Value::Null);
+    assert_eq!(passes(&lines, "mnist: fine-tuning"), 2_000 * 128);
+    // A tenth of 60,000, at most 5,000; and at least 15,500 of the supported tasks.
+    assert!(passes(&lines, "mnist: alpha on validation") > 15 * 5_000 + 14 * 15_500);
+}
