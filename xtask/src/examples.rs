@@ -76,7 +76,10 @@ pub(crate) fn slider(
         return Ok(None);
     }
     let gain = |patched: &Patched| {
-        patched.chosen[0].accuracy().value - patched.zero_shot[0].accuracy().value
+        let points = &patched.searched.points;
+        let at = |alpha: f64| points.iter().find(|(of, _)| *of == alpha);
+        let on_task = |alpha| at(alpha).and_then(|(_, on)| on[0]).map_or(0.0, |a| a.value);
+        on_task(patched.searched.choice.alpha) - on_task(0.0)
     };
     let best = results
         .iter()
@@ -87,7 +90,7 @@ pub(crate) fn slider(
     let line = Line {
         subject,
         from: &subject.zero_shot,
-        to: &patched.fine_tuned.theta,
+        to: &patched.fine_tuned.load()?,
         name: &task.name,
         run: &run.dir,
     };

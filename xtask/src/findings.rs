@@ -94,7 +94,10 @@ fn passes(searched: &Searched) -> String {
             audit.n_wrong
         ),
     };
-    format!("{n_passes} image passes, the full grid takes {n_grid_passes}{checked}")
+    match n_passes < n_grid_passes {
+        true => format!("{n_passes} image passes, the full grid takes {n_grid_passes}{checked}"),
+        false => format!("{n_passes} image passes{checked}"),
+    }
 }
 
 /// What the report says of a race.

@@ -5,6 +5,7 @@ use paint_clip::Clip;
 use paint_data::SplitName;
 use paint_eval::Predictions;
 
+use crate::machine;
 use crate::prepared::Prepared;
 use crate::run_dir::RunDir;
 use crate::subject::Subject;
@@ -60,7 +61,10 @@ impl Line<'_> {
         let model = &self.subject.model;
         let name = self.subject.answers_name(&self.name_at(alpha), on, split);
         let name = format!("{name}-from-{first}");
-        self.run.predictions(&name, None, || {
+        let theta = self.from.key_between(self.to, alpha);
+        let key = format!("{theta} {} {rows:?}", on.key(split)?);
+        let key = machine::sha256(key.as_bytes());
+        self.run.predictions(&name, &key, || {
             let (_, clip) = match last.take().filter(|(of, _)| *of == alpha) {
                 Some(same) => last.insert(same),
                 None => last.insert((alpha, self.at(alpha)?.clip(&model.config)?)),

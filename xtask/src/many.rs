@@ -30,6 +30,8 @@ pub(crate) struct Many<'a, 'b> {
     pub(crate) subject: &'a Subject,
     pub(crate) settings: &'b Settings,
     pub(crate) specialists: &'b [Specialist<'a>],
+    /// Their weights at alpha = 1.
+    pub(crate) fine_tuned: &'b [Theta],
     /// Points measured in the search for coefficients.
     pub(crate) budget: usize,
     pub(crate) seed: u64,
@@ -53,8 +55,7 @@ impl<'a> Many<'a, '_> {
     }
 
     fn fine_tuned(&self, k: usize) -> Vec<&Theta> {
-        let specialists = self.specialists[..k].iter();
-        specialists.map(|s| &s.patched.fine_tuned.theta).collect()
+        self.fine_tuned[..k].iter().collect()
     }
 
     fn name(&self, method: &str, k: usize) -> String {
@@ -94,7 +95,7 @@ impl<'a> Many<'a, '_> {
             &name,
             self.console,
         )?;
-        self.along(&joint.theta, "joint", k)
+        self.along(&joint.load()?, "joint", k)
     }
 
     /// One task after the other, each from what the ones before have left: the model after every
@@ -115,7 +116,7 @@ impl<'a> Many<'a, '_> {
             let line = Line {
                 subject: self.subject,
                 from: &from,
-                to: &tuned.theta,
+                to: &tuned.load()?,
                 name: &name,
                 run: self.run,
             };
@@ -157,11 +158,17 @@ impl<'a> Many<'a, '_> {
         let what = format!("{}: coefficients", self.name("parallel", k));
         let bar = self.console.bar(&what, self.budget as u64);
         let start = vec![shared_alpha; k];
-        let found = search_coefficients(k, &start, self.budget, self.seed, |coefficients| {
-            let score = self.score(&self.sum_of(coefficients)?, k);
-            bar.inc(1);
-            score
-        })?;
+        let found = search_coefficients(
+            k,
+            &start,
+            self.budget,
+            self.settings.fine_tune.seed,
+            |coefficients| {
+                let score = self.score(&self.sum_of(coefficients)?, k);
+                bar.inc(1);
+                score
+            },
+        )?;
         bar.finish_and_clear();
         self.test(&self.sum_of(&found.best.coefficients)?, "parallel", k)
     }
@@ -203,9 +210,9 @@ impl<'a> Many<'a, '_> {
         let tied = self.merged(k, "ties 0.2", |_, zero_shot, others, out| {
             Ok(ties(zero_shot, others, &Ties::default(), out)?)
         })?;
-        let how = format!("dare {DARE_DROP} {}", self.seed);
+        let how = format!("dare {DARE_DROP} {}", self.settings.fine_tune.seed);
         let dared = self.merged(k, &how, |name, zero_shot, others, out| {
-            sparse_sum(name, zero_shot, others, self.seed, out)
+            sparse_sum(name, zero_shot, others, self.settings.fine_tune.seed, out)
         })?;
         let on_sphere = self.merged(k, "slerp", |_, _, others, out| sphere(others, out))?;
         Ok(vec![

@@ -163,7 +163,7 @@ impl<'a> Asked<'a> {
         if !args.tasks.is_empty() {
             patching.retain(|task| args.tasks.contains(task));
         }
-        if args.quick {
+        if args.quick && args.tasks.is_empty() {
             // Three kinds of task: strokes, colours, a whole scene.
             let quick = ["digits", "flags", "land-use"].map(str::to_owned);
             match patching.iter().any(|task| quick.contains(task)) {

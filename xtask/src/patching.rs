@@ -24,28 +24,28 @@ pub(crate) struct Patched {
     /// The patching task on test at alpha = 1.
     pub(crate) at_one: Predictions,
     pub(crate) fine_tuned: FineTuned,
-    /// The weights at the chosen alpha.
-    pub(crate) theta: Theta,
     /// Of fine-tuning.
     seed: u64,
 }
 
-/// Patches the subject's model on `task`, keeping an eye on its supported tasks.
+/// Patches the subject's model on `task`, keeping an eye on its supported tasks; `name` is what the
+/// run calls it.
 pub(crate) fn patch(
     subject: &Subject,
     task: &Prepared,
+    name: &str,
     settings: &Settings,
     run: &RunDir,
     console: &Console,
 ) -> Result<Patched> {
     let zero_shot = &subject.zero_shot;
     let config = &settings.fine_tune;
-    let fine_tuned = fine_tuned(subject, zero_shot, &[task], config, &task.name, console)?;
+    let fine_tuned = fine_tuned(subject, zero_shot, &[task], config, name, console)?;
     let line = Line {
         subject,
         from: zero_shot,
-        to: &fine_tuned.theta,
-        name: &task.name,
+        to: &fine_tuned.load()?,
+        name,
         run,
     };
     let wanted = Wanted {
@@ -59,7 +59,7 @@ pub(crate) fn patch(
     let alpha = searched.choice.alpha;
 
     let tasks: Vec<&Prepared> = std::iter::once(task).chain(&subject.supported).collect();
-    let bar = console.bar(&format!("{}: test", task.name), 2 * tasks.len() as u64 + 1);
+    let bar = console.bar(&format!("{name}: test"), 2 * tasks.len() as u64 + 1);
     let test = |alpha: f64, on: &Prepared| {
         let predictions = line.answers(alpha, on, SplitName::Test);
         bar.inc(1);
@@ -76,7 +76,6 @@ pub(crate) fn patch(
     bar.finish_and_clear();
 
     Ok(Patched {
-        theta: line.at(alpha)?,
         searched,
         zero_shot,
         chosen,
@@ -87,6 +86,15 @@ pub(crate) fn patch(
 }
 
 impl Patched {
+    /// The weights at the chosen alpha.
+    pub(crate) fn theta(&self, subject: &Subject) -> Result<Theta> {
+        let alpha = self.searched.choice.alpha;
+        let config = &subject.model.config;
+        subject
+            .zero_shot
+            .between(&self.fine_tuned.load()?, alpha, config)
+    }
+
     /// Leaves the fine-tuned and the patched checkpoint in the run.
     pub(crate) fn keep(&self, subject: &Subject, task: &Prepared, run: &RunDir) -> Result<()> {
         let checkpoints = run.path.join("checkpoints").join(subject.place(&task.name));
@@ -102,6 +110,6 @@ impl Patched {
             alpha: Some(self.searched.choice.alpha),
             ..Default::default()
         };
-        subject.write(&patched, &self.theta.tensors, &provenance)
+        subject.write(&patched, &self.theta(subject)?.tensors, &provenance)
     }
 }

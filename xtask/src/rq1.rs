@@ -65,6 +65,7 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
         train_part: BTreeMap::new(),
         model: None,
         models: Vec::new(),
+        transfer: Vec::new(),
         fine_tune: None,
     };
     let model = &args.common.model;
@@ -128,7 +129,14 @@ pub(crate) fn patch_all<'a>(
     let mut results = Vec::new();
     for task in &subject.patching {
         let started = Instant::now();
-        let patched = patch(subject, task, &run.asked.settings, &run.dir, run.console)?;
+        let patched = patch(
+            subject,
+            task,
+            &task.name,
+            &run.asked.settings,
+            &run.dir,
+            run.console,
+        )?;
         record(run, subject, &task.name, &patched)?;
         patched.keep(subject, task, &run.dir)?;
         run.console.say(format!(

@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use paint_data::{Rng, SplitName};
 use paint_eval::{
-    Alignment, Cka, Difference, Paired, Predictions, Proportion, features, mean_difference,
-    mean_proportion,
+    Alignment, Cka, Difference, MIN_BATCH, Paired, Predictions, Proportion, features,
+    mean_difference, mean_proportion, mean_proportion_shared,
 };
 use paint_mix::{LayerGroup, WeightDistances};
 use paint_report::{
@@ -57,8 +57,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let tasks = Tasks::find(&asked, console)?;
     let subjects = names
         .iter()
-        .map(|name| Subject::open_one_of(name, &tasks, console))
+        .enumerate()
+        .map(|(place, name)| Subject::open_one_of(place, name, &tasks, console))
         .collect::<Result<Vec<_>>>()?;
+    in_order(&subjects)?;
     let all: Vec<&Subject> = subjects.iter().collect();
     let options = toml::Table::new();
     let mut run = Run::open(&asked, options, &tasks, &all, started, console)?;
@@ -83,7 +85,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         notes: vec![format!(
             "CKA: debiased linear estimator (Song et al. 2012), up to {CKA_IMAGES} test images of \
              every task in batches of {CKA_BATCH}, means over the patching tasks; intervals are \
-             jackknifed over batches."
+             jackknifed over batches and averaged over tasks."
         )],
     };
     run.publish(Answer {
@@ -124,12 +126,44 @@ fn models(args: &Args, asked: &Asked<'_>) -> Result<Vec<String>> {
             "suite {} names no models of several sizes; give them with --models A,B,C",
             asked.suite.name
         ),
+        n if (1..n).any(|i| names[..i].contains(&names[i])) => {
+            bail!("--models: a model is named twice")
+        }
         1 => bail!(
             "--models {}: a single size has nothing to be compared with",
             names[0]
         ),
         _ => Ok(names),
     }
+}
+
+fn n_parameters(subject: &Subject) -> u64 {
+    let tensors = subject.zero_shot.tensors.values();
+    tensors.map(|tensor| tensor.elem_count() as u64).sum()
+}
+
+/// Fails before anything is trained if the sizes do not rise or a task has too few images for CKA.
+fn in_order(subjects: &[Subject]) -> Result<()> {
+    if let Some(pair) = subjects
+        .windows(2)
+        .find(|pair| n_parameters(&pair[0]) > n_parameters(&pair[1]))
+    {
+        bail!(
+            "--models: {} has more parameters than {}; give the smallest first",
+            pair[0].identity.name,
+            pair[1].identity.name
+        );
+    }
+    for task in subjects[0].supported.iter().chain(&subjects[0].patching) {
+        let n = task.table(SplitName::Test)?.len();
+        if n < MIN_BATCH {
+            bail!(
+                "task {}: {n} test images; CKA needs at least {MIN_BATCH}",
+                task.name
+            );
+        }
+    }
+    Ok(())
 }
 
 fn size(
@@ -144,10 +178,9 @@ fn size(
         .map(|(_, patched)| task_change(patched, 0))
         .collect::<Result<_>>()?;
     let (cka_supported, cka_patching) = alignments(subject, results, run)?;
-    let parameters = subject.zero_shot.tensors.values();
     Ok(Rq2Size {
         name: subject.identity.name.clone(),
-        n_parameters: parameters.map(|tensor| tensor.elem_count() as u64).sum(),
+        n_parameters: n_parameters(subject),
         gain: change(mean_difference(&gains)?)?,
         supported_change: supported_change_mean(results, n_supported)?,
         distance: change(distance(results, n_supported)?)?,
@@ -202,8 +235,8 @@ fn step(smaller: &Results<'_>, results: &Results<'_>, n_supported: usize) -> Res
     let half = mean_difference(&[mean_difference(&supported)?, mean_difference(&patching)?])?;
     Ok(Difference {
         value: 2.0 * half.value,
-        low: 2.0 * half.low,
-        high: 2.0 * half.high,
+        low: (2.0 * half.low).max(-1.0),
+        high: (2.0 * half.high).min(1.0),
         ..half
     })
 }
@@ -222,10 +255,10 @@ fn layers(subject: &Subject, results: &Results<'_>) -> Result<Vec<LayerChange>> 
     let mut sums: BTreeMap<LayerGroup, (f64, f64)> = BTreeMap::new();
     for (_, patched) in results {
         let mut distances = WeightDistances::default();
+        let tuned = patched.fine_tuned.load()?;
         for name in paint_clip::image_tensor_names(&subject.model.config) {
             let values = |theta: &Theta| theta.tensors[&name].flatten_all()?.to_vec1::<f32>();
-            let tuned = &patched.fine_tuned.theta;
-            distances.add(&name, &values(&subject.zero_shot)?, &values(tuned)?)?;
+            distances.add(&name, &values(&subject.zero_shot)?, &values(&tuned)?)?;
         }
         for (group, found) in distances.groups() {
             let sum = sums.entry(group).or_default();
@@ -252,7 +285,7 @@ fn alignments(
     let bar = run.console.bar("CKA", n as u64);
     let (mut supported, mut patching) = (Vec::new(), Vec::new());
     for (task, patched) in results {
-        let tuned = &patched.fine_tuned.theta;
+        let tuned = &patched.fine_tuned.load()?;
         let on = |on: &Prepared| {
             let found = cka(subject, tuned, on);
             bar.inc(1);
@@ -290,14 +323,20 @@ fn cka(subject: &Subject, tuned: &Theta, on: &Prepared) -> Result<Alignment> {
     Ok(cka.alignment()?)
 }
 
-/// Mean over tasks and models; the intervals as if they were independent.
+/// Mean over tasks and models. They share images, so that their intervals are averaged, which is
+/// right if they all err together; there is none if one of them has none.
 fn mean_cka(all: &[Alignment]) -> Result<Measure> {
     let n = all.len() as f64;
     let value = all.iter().map(|a| a.value).sum::<f64>() / n;
-    let half = |a: &Alignment| a.high.map_or(0.0, |high| high - a.value);
-    let half = all.iter().map(|a| half(a).powi(2)).sum::<f64>().sqrt() / n;
     let n_images = all.iter().map(|a| a.n).sum();
-    Ok(Measure::new(value, value - half, value + half, n_images)?)
+    let halves: Option<Vec<f64>> = all.iter().map(|a| Some(a.high? - a.value)).collect();
+    Ok(match halves {
+        None => Measure::exact(value, n_images)?,
+        Some(halves) => {
+            let half = halves.iter().sum::<f64>() / n;
+            Measure::new(value, value - half, value + half, n_images)?
+        }
+    })
 }
 
 /// The mean over the patching tasks at every alpha of the grid, on validation.
@@ -315,7 +354,7 @@ fn average(results: &Results<'_>, grid: &[f64]) -> Result<Curve> {
         }
         points.push(CurvePoint {
             alpha: Alpha::new(alpha)?,
-            supported: estimate(mean_proportion(&supported)?)?,
+            supported: estimate(mean_proportion_shared(&supported)?)?,
             patching: estimate(mean_proportion(&patching)?)?,
         });
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use paint_data::{Rng, SplitName};
-use paint_eval::{Difference, Proportion, mean_over_seeds, mean_proportion};
+use paint_eval::{Difference, Proportion, mean_over_seeds, mean_proportion_shared};
 use paint_report::{
     Estimate, Kind, MinusSpecialists, Record, Rq3Findings, Rq3Row, Rq3Task, Verdict, rq3_sections,
     rq3_table,
@@ -242,14 +242,23 @@ fn of_seed<'a>(
     let specialists = order
         .iter()
         .map(|task| {
-            let patched = patch(subject, task, &settings, &run.dir, run.console)?;
+            let name = match seed {
+                0 => task.name.clone(),
+                seed => format!("{}-seed{seed}", task.name),
+            };
+            let patched = patch(subject, task, &name, &settings, &run.dir, run.console)?;
             Ok(Specialist { task, patched })
         })
+        .collect::<Result<Vec<_>>>()?;
+    let fine_tuned = specialists
+        .iter()
+        .map(|specialist| specialist.patched.fine_tuned.load())
         .collect::<Result<Vec<_>>>()?;
     let many = Many {
         subject,
         settings: &settings,
         specialists: &specialists,
+        fine_tuned: &fine_tuned,
         budget: args.budget,
         seed,
         run: &run.dir,
@@ -333,7 +342,9 @@ fn row(
 ) -> Result<Rq3Row> {
     let mean = |of: &dyn Fn(&Tested<'_>) -> Result<Proportion>| {
         let of_seeds = tested.iter().map(|tested| of(tested));
-        estimate(mean_proportion(&of_seeds.collect::<Result<Vec<_>>>()?)?)
+        estimate(mean_proportion_shared(
+            &of_seeds.collect::<Result<Vec<_>>>()?,
+        )?)
     };
     Ok(Rq3Row {
         k: k as u64,
@@ -359,7 +370,7 @@ fn by_task(subject: &Subject, found: &Found<'_>, k: usize) -> Result<Vec<Rq3Task
             let accuracies: Vec<_> = answers.iter().map(|answers| answers.accuracy()).collect();
             Ok((
                 (*method).to_owned(),
-                estimate(mean_proportion(&accuracies)?)?,
+                estimate(mean_proportion_shared(&accuracies)?)?,
             ))
         };
         if methods
@@ -384,9 +395,10 @@ fn notes(args: &Args, n_seeds: u64) -> Vec<String> {
                 .to_owned()
         }
         n => format!(
-            "Differences of joint, sequential and parallel are means over {n} seeds, each with its \
-             own order of the tasks, and their intervals are Student's over the seeds. The other \
-             methods were measured with the first seed; their intervals are of the test images."
+            "At the largest number of tasks, unpatched, specialists, joint, sequential, parallel and \
+             shared alpha are means over {n} seeds, each with its own order of the tasks; intervals \
+             of differences add Student's interval over the seeds to that of the test images. \
+             Everything else was measured with the first seed; its intervals are of the test images."
         ),
     };
     vec![

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use paint_data::{SplitName, class_halves};
-use paint_eval::{Difference, Paired, Predictions, Proportion, mean_difference, mean_proportion};
+use paint_eval::{
+    Difference, Paired, Predictions, Proportion, mean_difference, mean_proportion_shared,
+};
 use paint_report::{
     Estimate, Kind, Record, Role, Rq4Findings, Rq4Row, Split, Transfer, Verdict, rq4_sections,
     rq4_table,
@@ -19,6 +21,7 @@ use crate::progress::Console;
 use crate::question::{Answer, Run, points};
 use crate::rq1::patch_all;
 use crate::subject::{Subject, Tasks};
+use crate::tasks::find_task;
 
 /// Does patching on half of a task's classes improve the other half, and on one task another?
 #[derive(clap::Args)]
@@ -60,6 +63,19 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     }
     let tasks = Tasks::find(&asked, console)?;
     let subject = Subject::open(asked.model()?, &tasks, console)?;
+    let others = asked
+        .suite
+        .transfer
+        .iter()
+        .map(|name| {
+            tasks.open(
+                &find_task(name)?,
+                &[SplitName::Test],
+                &subject.model,
+                console,
+            )
+        })
+        .collect::<Result<Vec<_>>>()?;
     let mut options = toml::Table::new();
     options.insert("draws".to_owned(), toml::Value::try_from(n_draws)?);
     let mut run = Run::open(&asked, options, &tasks, &[&subject], started, console)?;
@@ -80,7 +96,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         bail!("no patching task has {FEWEST_CLASSES} classes, so none can be halved");
     }
     let mean = mean(&rows)?;
-    let transfers = across(&subject, &mut run)?;
+    let transfers = across(&subject, &others, &mut run)?;
     let rows: Vec<Rq4Row> = rows.into_iter().map(|(row, _)| row).collect();
     let changes: Vec<Estimate> = rows.iter().map(|row| row.b_change).collect();
     let verdict = Verdict::rq4(&changes, &mean.b_change);
@@ -154,7 +170,14 @@ fn halves(
         let a_task = task.of_classes(&a_classes, format!("{}-a{draw}", task.name))?;
         let b_task = task.of_classes(&b_classes, format!("{}-b{draw}", task.name))?;
         let settings = &run.asked.settings;
-        let mut patched = patch(subject, &a_task, settings, &run.dir, run.console)?;
+        let mut patched = patch(
+            subject,
+            &a_task,
+            &a_task.name,
+            settings,
+            &run.dir,
+            run.console,
+        )?;
         run.console.say(format!(
             "{}: {}",
             a_task.name, patched.searched.choice.reason
@@ -163,7 +186,7 @@ fn halves(
         b.push(Half {
             rows: b_task.table(test)?.rows().to_vec(),
             before: subject.zero_shot_answers(&b_task, test, &run.dir)?,
-            after: subject.answers(&patched.theta, &name, &b_task, test, &run.dir)?,
+            after: subject.answers(&patched.theta(subject)?, &name, &b_task, test, &run.dir)?,
         });
         a.push(Half {
             rows: a_task.table(test)?.rows().to_vec(),
@@ -212,7 +235,7 @@ fn paired(halves: &[Half]) -> Result<Difference> {
 
 fn accuracy(halves: &[Half], of: impl Fn(&Half) -> &Predictions) -> Result<Estimate> {
     let accuracies: Vec<Proportion> = halves.iter().map(|half| of(half).accuracy()).collect();
-    estimate(mean_proportion(&accuracies)?)
+    estimate(mean_proportion_shared(&accuracies)?)
 }
 
 /// The mean over the tasks, each with the same weight.
@@ -249,12 +272,12 @@ fn mean(rows: &[(Rq4Row, Difference)]) -> Result<Rq4Row> {
     })
 }
 
-/// Patches on each task as in question 1, tests on the others.
-fn across(subject: &Subject, run: &mut Run<'_>) -> Result<Vec<Transfer>> {
+/// Patches on each task as in question 1, tests on the others and on `others`.
+fn across(subject: &Subject, others: &[Prepared], run: &mut Run<'_>) -> Result<Vec<Transfer>> {
     let patched = patch_all(subject, run)?;
     let mut transfers = Vec::new();
     for (task, patched) in &patched {
-        for on in &subject.patching {
+        for on in subject.patching.iter().chain(others) {
             if on.name == task.name {
                 continue;
             }
@@ -290,7 +313,7 @@ fn transfer(
         return change(Difference::unchanged(before.len() as u64));
     }
     let name = format!("{}/chosen", task.name);
-    let after = subject.answers(&patched.theta, &name, on, test, &run.dir)?;
+    let after = subject.answers(&patched.theta(subject)?, &name, on, test, &run.dir)?;
     change(Paired::new(&before, &after)?.difference())
 }
 

@@ -33,10 +33,10 @@ const TEST: SplitName = SplitName::Test;
 /// Images shown of a study.
 const N_EXAMPLES: usize = 12;
 
-/// A study, and the differences that the verdict is about.
+/// A study, and what patching did to the supported tasks: answers before and after.
 struct Found {
     study: Rq5Study,
-    supported_change: Difference,
+    supported: Vec<(Predictions, Predictions)>,
 }
 
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
@@ -44,6 +44,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let mut asked = Asked::of_suite("rq5", &args.suite, Defaults::default(), console)?;
     if args.suite.names_tasks() {
         bail!("rq5 has patching tasks of its own; --tasks is for the other questions");
+    }
+    if !asked.settings.search.is_grid() {
+        bail!(
+            "rq5 has questions with answers of their own, which only --search grid can choose on"
+        );
     }
     asked.patching.clear();
     if args.suite.plan {
@@ -72,7 +77,15 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         multiple_choice_gain = Some(found.study.sets[0].change);
         studies.push(found);
     }
-    let changes: Vec<Difference> = studies.iter().map(|found| found.supported_change).collect();
+    let changes = (0..subject.supported.len())
+        .map(|i| {
+            let pairs: Vec<(&Predictions, &Predictions)> = studies
+                .iter()
+                .map(|found| (&found.supported[i].0, &found.supported[i].1))
+                .collect();
+            Ok(Paired::shared(&pairs)?.difference())
+        })
+        .collect::<Result<Vec<_>>>()?;
     let verdict = Verdict::rq5(&CaseStudies {
         attack_gain,
         clean_change,
@@ -145,22 +158,29 @@ fn found(
     let changes: Vec<Difference> = (1..=n_supported)
         .map(|i| task_change(patched, i))
         .collect::<Result<_>>()?;
-    let supported_change = mean_difference(&changes)?;
+    let pairs = patched.zero_shot.iter().zip(&patched.chosen).skip(1);
     Ok(Found {
         study: Rq5Study {
             name: name.to_owned(),
             description,
             alpha: Alpha::new(patched.searched.choice.alpha)?,
             sets,
-            supported_change: change(supported_change)?,
+            supported_change: change(mean_difference(&changes)?)?,
             examples,
         },
-        supported_change,
+        supported: pairs.map(|(b, a)| (b.clone(), a.clone())).collect(),
     })
 }
 
 fn patched(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Patched> {
-    let patched = patch(subject, task, &run.asked.settings, &run.dir, run.console)?;
+    let patched = patch(
+        subject,
+        task,
+        &task.name,
+        &run.asked.settings,
+        &run.dir,
+        run.console,
+    )?;
     patched.keep(subject, task, &run.dir)?;
     run.console
         .say(format!("{}: {}", task.name, patched.searched.choice.reason));
@@ -170,10 +190,11 @@ fn patched(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Patched>
 fn typographic(subject: &Subject, data: &Attacked, run: &Run<'_>) -> Result<Found> {
     let patched = patched(subject, &data.patching, run)?;
     let name = format!("{}/chosen", data.patching.name);
+    let theta = patched.theta(subject)?;
     let both = |on: &Prepared| -> Result<[Predictions; 2]> {
         Ok([
             subject.zero_shot_answers(on, TEST, &run.dir)?,
-            subject.answers(&patched.theta, &name, on, TEST, &run.dir)?,
+            subject.answers(&theta, &name, on, TEST, &run.dir)?,
         ])
     };
     let attacked = both(&data.unseen)?;
@@ -206,7 +227,7 @@ fn counting(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Found> 
     let patched = patched(subject, &seen, run)?;
     let name = format!("{}/chosen", seen.name);
     let before = &subject.zero_shot_answers(task, TEST, &run.dir)?;
-    let after = &subject.answers(&patched.theta, &name, task, TEST, &run.dir)?;
+    let after = &subject.answers(&patched.theta(subject)?, &name, task, TEST, &run.dir)?;
     let of = |name: &str, classes: &[u32]| -> Result<StudySet> {
         let chosen: Vec<bool> = before
             .labels()
@@ -280,8 +301,8 @@ fn record(run: &mut Run<'_>, subject: &Subject, studies: &[Rq5Study]) -> Result<
             }
             facts.push(fact(Kind::Difference, &set.name, &set.change));
         }
-        let supported = fact(Kind::Difference, "supported tasks", &study.supported_change);
-        facts.push(supported);
+        let supported = fact(Kind::Difference, "", &study.supported_change);
+        facts.push(supported.on("supported tasks", Role::Supported, Split::Test));
         facts.iter().try_for_each(|fact| run.dir.record(fact))?;
     }
     Ok(())

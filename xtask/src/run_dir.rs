@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use paint_eval::Predictions;
 use paint_report::{Record, RecordLog};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::workspace;
 
@@ -18,6 +18,8 @@ pub(crate) struct RunDir {
     /// The contents of `run.toml`.
     pub(crate) toml: String,
     log: RecordLog,
+    /// Held as long as this process is at it.
+    _lock: fs::File,
 }
 
 impl RunDir {
@@ -25,6 +27,7 @@ impl RunDir {
     pub(crate) fn open(path: &Path, plan: &impl Serialize) -> Result<Self> {
         let toml = toml::to_string(plan).context("run.toml")?;
         fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
+        let lock = lock(path)?;
         let file = path.join("run.toml");
         match fs::read_to_string(&file) {
             Ok(found) if found == toml => {}
@@ -49,6 +52,7 @@ impl RunDir {
             path: path.to_owned(),
             toml,
             log,
+            _lock: lock,
         })
     }
 
@@ -58,24 +62,48 @@ impl RunDir {
         Ok(())
     }
 
-    /// Predictions kept under `name`, or made by `make` and kept. Those with a `key`, which says
-    /// all that decides them, may have been made by another run.
+    /// Predictions kept under `name`, or made by `make` and kept. `key` says all that decides
+    /// them: what is kept under the name with another key is of something else, and what has this
+    /// key may have been made by another run.
     pub(crate) fn predictions(
         &self,
         name: &str,
-        key: Option<&str>,
+        key: &str,
         make: impl FnOnce() -> Result<Predictions>,
     ) -> Result<Predictions> {
         let path = self.path.join("predictions").join(format!("{name}.json"));
-        if let Some(found) = read_predictions(&path)? {
-            return Ok(found);
+        match read_kept(&path)? {
+            Some(kept) if kept.key == key => return Ok(kept.predictions),
+            Some(_) => bail!(
+                "{} is of other weights or images than this run's {name}; remove it, and please \
+                 report it",
+                path.display()
+            ),
+            None => {}
         }
-        let predictions = match key {
-            Some(key) => shared_predictions(key, make)?,
-            None => make()?,
+        let kept = Kept {
+            predictions: shared_predictions(key, make)?,
+            key: key.to_owned(),
         };
-        write_atomically(&path, &serde_json::to_vec(&predictions)?)?;
-        Ok(predictions)
+        write_atomically(&path, &serde_json::to_vec(&kept)?)?;
+        Ok(kept.predictions)
+    }
+}
+
+/// Two processes would write over each other's files.
+fn lock(path: &Path) -> Result<fs::File> {
+    let name = path.join("lock");
+    let file =
+        fs::File::create(&name).with_context(|| format!("cannot create {}", name.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => bail!(
+            "another process is at the run in {}; wait for it, or choose another directory with \
+             --out",
+            path.display()
+        ),
+        // Some file systems cannot lock; one process there is as before.
+        Err(fs::TryLockError::Error(_)) => Ok(file),
     }
 }
 
@@ -86,17 +114,29 @@ pub(crate) fn shared_predictions(
 ) -> Result<Predictions> {
     let folder = workspace::runs().join("answers").join(&key[..2]);
     let path = folder.join(format!("{key}.json"));
-    if let Some(found) = read_predictions(&path)? {
-        return Ok(found);
+    if let Some(kept) = read_kept(&path)? {
+        return Ok(kept.predictions);
     }
-    let predictions = make()?;
+    let kept = Kept {
+        predictions: make()?,
+        key: key.to_owned(),
+    };
     // Several processes may measure the same.
     let part = path.with_extension(format!("{}.part", std::process::id()));
-    write_through(&part, &path, &serde_json::to_vec(&predictions)?)?;
-    Ok(predictions)
+    write_through(&part, &path, &serde_json::to_vec(&kept)?)?;
+    Ok(kept.predictions)
 }
 
-fn read_predictions(path: &Path) -> Result<Option<Predictions>> {
+/// Predictions as they are kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// Says all that decides them.
+    key: String,
+    #[serde(flatten)]
+    predictions: Predictions,
+}
+
+fn read_kept(path: &Path) -> Result<Option<Kept>> {
     match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)

@@ -137,10 +137,15 @@ impl Subject {
         Self::open_in(String::new(), name, tasks, console)
     }
 
-    /// As [`Subject::open`], one of several models of its run.
-    pub(crate) fn open_one_of(name: &str, tasks: &Tasks, console: &Console) -> Result<Self> {
+    /// As [`Subject::open`], the model at `place` among several of its run.
+    pub(crate) fn open_one_of(
+        place: usize,
+        name: &str,
+        tasks: &Tasks,
+        console: &Console,
+    ) -> Result<Self> {
         let file_name = Path::new(name).file_name().unwrap_or_default();
-        let folder = format!("{}/", file_name.to_string_lossy());
+        let folder = format!("{place}-{}/", file_name.to_string_lossy());
         Self::open_in(folder, name, tasks, console)
     }
 
@@ -241,7 +246,7 @@ impl Subject {
     ) -> Result<Predictions> {
         let name = self.answers_name(name, on, split);
         let key = answers_key(key, on, split)?;
-        run.predictions(&name, Some(&key), || {
+        run.predictions(&name, &key, || {
             on.predict(&make()?.clip(&self.model.config)?, &self.model, split)
         })
     }

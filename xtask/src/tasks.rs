@@ -63,7 +63,12 @@ pub(crate) fn find_suite(name: &str) -> Result<Suite> {
     };
     let mut suite = Suite::load(&path).with_context(|| format!("suite {name}"))?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    for task in suite.supported.iter_mut().chain(&mut suite.patching) {
+    for task in suite
+        .supported
+        .iter_mut()
+        .chain(&mut suite.patching)
+        .chain(&mut suite.transfer)
+    {
         // Files that a suite names lie beside it, wherever the command is typed.
         if task.ends_with(".toml") {
             *task = Suite::task_path(directory, task).display().to_string();

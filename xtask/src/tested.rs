@@ -1,7 +1,10 @@
 //! Test answers of one way of patching on several tasks, by one model or by one per task.
 
 use anyhow::Result;
-use paint_eval::{Difference, Paired, Predictions, Proportion, mean_difference, mean_proportion};
+use paint_eval::{
+    Difference, Paired, Predictions, Proportion, mean_difference, mean_proportion,
+    mean_proportion_shared,
+};
 
 /// A task's name and the answers of every model to its test images.
 pub(crate) type OfTask<'a> = (&'a str, Vec<Predictions>);
@@ -49,7 +52,7 @@ impl Tested<'_> {
 fn mean(tasks: &[OfTask<'_>]) -> Result<Proportion> {
     let of_task = |(_, answers): &OfTask<'_>| {
         let accuracies: Vec<Proportion> = answers.iter().map(Predictions::accuracy).collect();
-        mean_proportion(&accuracies)
+        mean_proportion_shared(&accuracies)
     };
     let means = tasks.iter().map(of_task).collect::<Result<Vec<_>, _>>()?;
     Ok(mean_proportion(&means)?)

@@ -98,9 +98,10 @@ impl Theta {
     }
 }
 
-/// Weights that were fine-tuned, and where.
+/// Weights that were fine-tuned, on disk: many of them would fill the memory.
 pub(crate) struct FineTuned {
-    pub(crate) theta: Theta,
+    /// As in [`Theta`].
+    key: String,
     /// The checkpoint.
     pub(crate) directory: PathBuf,
 }
@@ -140,9 +141,7 @@ pub(crate) fn fine_tuned(
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let _alone = lock(&folder.join("lock"), console)?;
     if directory.join("model.safetensors").exists() {
-        let tensors = load_tensors(&directory, &Device::Cpu)?;
-        let theta = Theta { key, tensors };
-        return Ok(FineTuned { theta, directory });
+        return Ok(FineTuned { key, directory });
     }
     let bar = console.bar(&format!("{what}: fine-tuning"), config.steps);
     let state = folder.join("state.safetensors");
@@ -157,7 +156,14 @@ pub(crate) fn fine_tuned(
     .with_context(|| format!("fine-tuning on {}", names.join(", ")))?;
     bar.finish_and_clear();
     let provenance = Provenance {
-        parents: vec![subject.as_parent()],
+        parents: vec![match from.key == subject.zero_shot.key {
+            true => subject.as_parent(),
+            // Not a file: patched weights of this run, known by what they were made of.
+            false => Parent {
+                name: format!("patched from {}", subject.model.name),
+                sha256: from.key.clone(),
+            },
+        }],
         task: Some(names.join(", ")),
         seed: Some(config.seed),
         alpha: Some(1.0),
@@ -166,11 +172,17 @@ pub(crate) fn fine_tuned(
     subject.write(&directory, &tensors, &provenance)?;
     // The moments are twice the weights, and nobody continues from here.
     fs::remove_file(&state).with_context(|| format!("cannot remove {}", state.display()))?;
-    let theta = Theta { key, tensors };
-    Ok(FineTuned { theta, directory })
+    Ok(FineTuned { key, directory })
 }
 
 impl FineTuned {
+    pub(crate) fn load(&self) -> Result<Theta> {
+        Ok(Theta {
+            key: self.key.clone(),
+            tensors: load_tensors(&self.directory, &Device::Cpu)?,
+        })
+    }
+
     /// As its children's provenance names it.
     pub(crate) fn as_parent(&self) -> Result<Parent> {
         Ok(Parent {

@@ -154,6 +154,12 @@ fn question_3_patches_one_model_on_several_tasks() {
     for method in ["ties", "dare", "slerp", "uniform soup", "greedy soup"] {
         assert_eq!(rows(method), 2, "{method}");
     }
+    // Every seed has specialists of its own.
+    let kept = |name: &str| {
+        let file = format!("run/predictions/{name}/1.000/digits-test.json");
+        std::fs::read(asked.directory.path().join(file)).unwrap()
+    };
+    assert_ne!(kept("digits"), kept("digits-seed1"));
     asked.fails(
         "rq3",
         &["--k", "3"],

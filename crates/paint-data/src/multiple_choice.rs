@@ -4,7 +4,7 @@
 //! of its own. The distinct prompts are the classes of one head, and an image's candidates say
 //! which of its columns are compared for it: text is embedded once, however often it is asked.
 //! Source: Ilharco et al. 2022, "Patching open-vocabulary models by interpolating weights",
-//! section 6.3.
+//! its case studies.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -28,6 +28,9 @@ pub struct Suite {
     /// Names or directories of models of several sizes, smallest first, to compare with each other.
     #[serde(default)]
     pub models: Vec<String>,
+    /// Tasks that are only tested on, to see what patches do to them.
+    #[serde(default)]
+    pub transfer: Vec<String>,
     /// Hyperparameters of fine-tuning that suit the model; read by whoever trains.
     #[serde(default)]
     pub fine_tune: Option<toml::Table>,
@@ -61,7 +64,8 @@ impl Suite {
                 ));
             }
         }
-        let all: Vec<&String> = suite.supported.iter().chain(&suite.patching).collect();
+        let lists = [&suite.supported, &suite.patching, &suite.transfer];
+        let all: Vec<&String> = lists.into_iter().flatten().collect();
         if let Some((_, task)) = all
             .iter()
             .enumerate()

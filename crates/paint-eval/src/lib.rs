@@ -45,6 +45,6 @@ pub use error::{Error, Result};
 pub use paired::{Difference, Paired, mean_difference, mean_over_seeds};
 pub use predict::{features, predict, predict_choices, predict_rows};
 pub use predictions::{Predictions, TOP};
-pub use proportion::{Proportion, mean_proportion};
+pub use proportion::{Proportion, mean_proportion, mean_proportion_shared};
 pub use selective::SelectiveCurve;
 pub use transform::SeenBy;

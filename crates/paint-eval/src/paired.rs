@@ -271,8 +271,9 @@ pub fn mean_difference(parts: &[Difference]) -> Result<Difference> {
     })
 }
 
-/// Mean of a difference over seeds, with Student's interval for the mean: what another seed would
-/// give, on the same images. One seed says nothing of that and keeps its own interval.
+/// Mean of a difference over seeds on the same images. Its interval has two parts, whose squares add
+/// up: Student's interval of the mean over seeds, and the seeds' own intervals, averaged, for the
+/// images are shared. One seed says nothing of others and keeps its own interval.
 ///
 /// # Errors
 /// [`Error::Empty`] if there are none.
@@ -288,11 +289,13 @@ pub fn mean_over_seeds(seeds: &[Difference]) -> Result<Difference> {
     let n = seeds.len() as f64;
     let value = seeds.iter().map(|d| d.value).sum::<f64>() / n;
     let squares: f64 = seeds.iter().map(|d| (d.value - value).powi(2)).sum();
-    let half = student_t(n - 1.0) * (squares / (n - 1.0) / n).sqrt();
+    let of_seeds = student_t(n - 1.0) * (squares / (n - 1.0) / n).sqrt();
+    let mean = |of: fn(&Difference) -> f64| seeds.iter().map(of).sum::<f64>() / n;
+    let (below, above) = (mean(|d| d.value - d.low), mean(|d| d.high - d.value));
     Ok(Difference {
         value,
-        low: (value - half).max(-1.0),
-        high: (value + half).min(1.0),
+        low: (value - of_seeds.hypot(below)).max(-1.0),
+        high: (value + of_seeds.hypot(above)).min(1.0),
         n: first.n,
         p: None,
     })
@@ -359,8 +362,8 @@ mod tests {
     fn seeds_by_hand() {
         let of = |value: f64| Difference {
             value,
-            low: value - 0.5,
-            high: value + 0.5,
+            low: value - 0.3,
+            high: value + 0.4,
             n: 70,
             p: Some(0.1),
         };
@@ -369,8 +372,16 @@ mod tests {
         let found = mean_over_seeds(&[of(0.1), of(0.2), of(0.3)]).unwrap();
         let half = 4.302_653 * 0.1 / 3_f64.sqrt();
         assert!((found.value - 0.2).abs() < 1e-12 && found.n == 70);
-        assert!((found.high - found.value - half).abs() < 1e-6, "{found:?}");
-        assert!((found.value - found.low - half).abs() < 1e-6, "{found:?}");
+        assert!(
+            (found.high - found.value - half.hypot(0.4)).abs() < 1e-6,
+            "{found:?}"
+        );
+        assert!(
+            (found.value - found.low - half.hypot(0.3)).abs() < 1e-6,
+            "{found:?}"
+        );
+        let alike = mean_over_seeds(&[of(0.2); 3]).unwrap();
+        assert!((alike.low + 0.1).abs() < 1e-9, "images alone: {alike:?}");
         assert!(mean_over_seeds(&[]).is_err());
     }
 

@@ -86,6 +86,29 @@ pub fn mean_proportion(parts: &[Proportion]) -> Result<Proportion> {
     })
 }
 
+/// Mean of proportions on the same images, such as several models' or several seeds', each with the
+/// same weight.
+///
+/// What they share is not known from them alone; the interval is the mean of theirs, which holds
+/// if they err on the same images and is too wide else. `n` is the number of images of one.
+///
+/// # Errors
+/// [`Error::Empty`] if there are none.
+pub fn mean_proportion_shared(parts: &[Proportion]) -> Result<Proportion> {
+    let Some(first) = parts.first() else {
+        return Err(Error::Empty {
+            what: "proportions",
+        });
+    };
+    let mean = |of: fn(&Proportion) -> f64| parts.iter().map(of).sum::<f64>() / parts.len() as f64;
+    Ok(Proportion {
+        value: mean(|p| p.value),
+        low: mean(|p| p.low),
+        high: mean(|p| p.high),
+        n: first.n,
+    })
+}
+
 /// Mean of independent (value, low, high), at least one: the distances to the limits are squared
 /// and added.
 pub(crate) fn mean_with_interval(
@@ -105,6 +128,16 @@ pub(crate) fn mean_with_interval(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sharing_images_does_not_narrow_an_interval() {
+        let part = |n_correct| Proportion::new(n_correct, 50).unwrap();
+        assert_eq!(mean_proportion_shared(&[part(20); 3]).unwrap(), part(20));
+        let found = mean_proportion_shared(&[part(20), part(30)]).unwrap();
+        assert!((found.value - 0.5).abs() < 1e-12 && found.n == 50);
+        assert!((found.low - 0.5 * (part(20).low + part(30).low)).abs() < 1e-12);
+        assert!(mean_proportion_shared(&[]).is_err());
+    }
 
     fn check(n_correct: u64, n: u64, low: f64, high: f64) {
         let found = Proportion::new(n_correct, n).unwrap();

@@ -9,7 +9,7 @@ use crate::{
 /// coefficient and fine-tuned values.
 ///
 /// Ilharco et al. 2023, "Editing models with task arithmetic", arXiv:2212.04089; with several
-/// tasks this is PAINT's parallel patching (arXiv:2208.05592, section 6). Any finite coefficient
+/// tasks this is PAINT's parallel patching (arXiv:2208.05592). Any finite coefficient
 /// is allowed: 1 adds a task, -1 negates it. A task with coefficient 0 is not read.
 ///
 /// One task with a coefficient other than 0 is exactly [`interpolate_values`]. Several are summed

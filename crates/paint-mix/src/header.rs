@@ -13,7 +13,7 @@ pub(crate) struct Listed<'a> {
 
 impl Listed<'_> {
     pub(crate) fn n_bytes(&self) -> u64 {
-        self.shape.iter().product::<u64>() * (self.dtype.bitsize() / 8) as u64
+        self.shape.iter().product::<u64>() * self.dtype.bitsize() as u64 / 8
     }
 }
 

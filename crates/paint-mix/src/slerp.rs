@@ -15,8 +15,8 @@ const PARALLEL: f64 = 0.9995;
 pub enum SlerpPath {
     /// Along the great circle.
     Arc,
-    /// Straight, as [`interpolate_values`] does: the tensors are nearly parallel or opposite, or
-    /// one is zero.
+    /// Straight, as [`interpolate_values`] does: the tensors are nearly parallel or opposite, one
+    /// is zero, or `alpha` is 0 or 1.
     Line,
 }
 
@@ -24,8 +24,8 @@ pub enum SlerpPath {
 /// angle between the two tensors, each taken as one vector.
 ///
 /// Shoemake 1985, "Animating rotation with quaternion curves". Tensors of equal norm keep it; else
-/// the norm passes from one to the other. Where the absolute cosine is above 0.9995, which is
-/// where fine-tuning leaves most tensors, the straight line is taken. `alpha` 0 and 1 give the
+/// the norm passes from one to the other. Where the absolute cosine is above 0.9995, as it
+/// is where fine-tuning moved a tensor little, the straight line is taken. `alpha` 0 and 1 give the
 /// sides bit for bit.
 ///
 /// # Errors

@@ -36,7 +36,7 @@ impl Default for Ties {
 /// 2. *Elect*: the sign of the sum of what stayed.
 /// 3. *Disjoint mean*: the mean of the values that stayed and have that sign; 0 where the sum is.
 ///
-/// The order of the tasks matters to the last place only.
+/// Where a fine-tuned value is NaN, so is the merged one. The order of the tasks matters to the last place only.
 ///
 /// # Errors
 /// [`Error::Nothing`] without tasks, [`Error::Length`] if the slices differ in length,
@@ -66,7 +66,8 @@ pub fn ties(
         let kept = || {
             let tasks = fine_tuned.iter().zip(&thresholds);
             tasks
-                .filter(|(values, threshold)| magnitude(zero_shot[i], values[i]) >= **threshold)
+                // NaN is less than nothing, and so stays, to be seen in what comes out.
+                .filter(|(values, threshold)| !(magnitude(zero_shot[i], values[i]) < **threshold))
                 .map(|(values, _)| task_value(zero_shot[i], values[i]))
         };
         moved(zero_shot[i], lambda * disjoint_mean(kept))
@@ -81,7 +82,10 @@ fn magnitude(zero_shot: f32, fine_tuned: f32) -> f32 {
 /// Magnitude that a value of the task vector must have to stay.
 fn smallest_kept(zero_shot: &[f32], fine_tuned: &[f32], density: f64) -> f32 {
     let pairs = zero_shot.iter().zip(fine_tuned);
-    let mut magnitudes: Vec<f32> = pairs.map(|(&z, &f)| magnitude(z, f)).collect();
+    let mut magnitudes: Vec<f32> = pairs
+        .map(|(&z, &f)| magnitude(z, f))
+        .filter(|magnitude| !magnitude.is_nan())
+        .collect();
     let n_kept = (density * magnitudes.len() as f64).ceil() as usize;
     match n_kept.min(magnitudes.len()).checked_sub(1) {
         Some(last) => {
@@ -96,8 +100,8 @@ fn smallest_kept(zero_shot: &[f32], fine_tuned: &[f32], density: f64) -> f32 {
 /// Mean of the values whose sign is that of the sum of all.
 fn disjoint_mean<I: Iterator<Item = f64>>(kept: impl Fn() -> I) -> f64 {
     let mass: f64 = kept().sum();
-    if mass == 0.0 {
-        return 0.0;
+    if mass == 0.0 || mass.is_nan() {
+        return mass;
     }
     let (mut sum, mut n) = (0.0, 0.0);
     for value in kept().filter(|value| value * mass > 0.0) {

@@ -9,8 +9,8 @@ use crate::{Estimate, Measure, Outcome, Rq2Size, Verdict};
 /// How many points may be lost before the loss counts.
 const TOLERATED_LOSS: f64 = 1.0;
 
-/// Accuracy of a model patched in one of three ways on all patching and supported tasks, minus
-/// that of the specialists; fractions, means over tasks (and seeds) on test images, paired.
+/// Accuracy of a model patched in one of three ways, the mean of that on the patching and that on
+/// the supported tasks, minus that of the specialists; fractions, means over tasks (and seeds) on test images, paired.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MinusSpecialists {
     /// One fine-tuning on the union of the tasks.

@@ -50,10 +50,12 @@ pub fn format_points(estimate: &Estimate) -> String {
     format!("{} {}", points(estimate.value()), points_interval(estimate))
 }
 
-/// `0.35`; a third decimal only where the grid has one.
+/// `0.35`; more decimals only where the value has them.
 pub(crate) fn alpha(alpha: Alpha) -> String {
-    let text = format!("{:.3}", alpha.get());
-    text.strip_suffix('0').unwrap_or(&text).to_owned()
+    // Six, because a product such as 3 · 0.1 has digits that nobody asked for.
+    let text = format!("{:.6}", alpha.get());
+    let n_decimals = text.trim_end_matches('0').len().saturating_sub("0.".len());
+    format!("{:.*}", n_decimals.max(2), alpha.get())
 }
 
 /// `12,345`.
@@ -109,8 +111,8 @@ mod tests {
     fn alphas_counts_and_times() {
         let print = |a| alpha(Alpha::new(a).unwrap());
         assert_eq!(
-            [print(0.0), print(0.35), print(0.125), print(1.0)],
-            ["0.00", "0.35", "0.125", "1.00"]
+            [0.0, 0.35, 0.125, 0.3125, 0.0125, 3.0 * 0.1, 1.0].map(print),
+            ["0.00", "0.35", "0.125", "0.3125", "0.0125", "0.30", "1.00"]
         );
         assert_eq!(
             [count(0), count(999), count(1000), count(1_234_567)],

@@ -18,7 +18,7 @@ pub struct Rq3Row {
     pub patching: Estimate,
     /// Mean accuracy on the supported tasks, a fraction.
     pub supported: Estimate,
-    /// Mean over all of these tasks, a fraction.
+    /// Mean of `patching` and `supported`, a fraction, as the paper weighs them.
     pub combined: Estimate,
     /// `combined` minus that of the specialists, paired; none for the specialists themselves.
     pub minus_specialists: Option<Estimate>,

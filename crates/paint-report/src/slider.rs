@@ -1,7 +1,7 @@
 //! The interactive figure: alpha under the reader's hand, on one supported and one patching task.
 //!
 //! Everything it can show is on the page already: JSON beside the figure, every number printed and
-//! every place on the plot computed here. The script only copies strings. Without JavaScript the
+//! every place on the plot computed here. The script copies strings and counts right answers. Without JavaScript the
 //! figure stands still at the chosen alpha, with a table of all others.
 
 use crate::escape::escape;
@@ -239,10 +239,15 @@ impl Slider {
         format!(
             "What α does to {} (patching) and {} (supported), {} images. The ring marks α on the way from the zero-shot \
              model (open circle) to the fine-tuned one (dot at the other end), with 95\u{a0}% intervals. Below each image its true \
-             class, its task, and what the model sees at this α: ✓ right, ✗ wrong.",
+             class, its task, and what the model sees at this α: ✓ right, ✗ wrong.{}",
             self.curve.task,
             self.supported,
-            split_name(self.split)
+            split_name(self.split),
+            match self.split {
+                Split::Validation =>
+                    " α was chosen on these images, so its accuracies here are flattering.",
+                Split::Train | Split::Test => "",
+            }
         )
     }
 }

@@ -74,7 +74,7 @@ impl Table {
             self.columns
                 .iter()
                 .zip(&widths)
-                .map(|(heading, width)| pad_right(heading, width.whole)),
+                .map(|(heading, width)| pad_right(&one_line(heading), width.whole)),
         );
         text.push_str(&rule);
         text.push('\n');

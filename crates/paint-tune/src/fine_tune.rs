@@ -1,7 +1,7 @@
 //! Fine-tuning the image side against frozen zero-shot heads, of one task or of several.
 //!
 //! Source: Ilharco et al. 2022, section 2 and appendix A: cross-entropy, AdamW with decay
-//! 0.1, gradient norm clipped at 1, cosine schedule with linear warm-up; section 5: joint patching.
+//! 0.1, gradient norm clipped at 1, cosine schedule with linear warm-up; joint patching is its way for several tasks.
 
 use std::path::Path;
 

@@ -13,7 +13,7 @@ use crate::card;
 use crate::domain::Domain;
 use crate::error::Result;
 use crate::objects::Objects;
-use crate::publish::{Sizes, png, write_task};
+use crate::publish::{Sizes, png, remove_card, write_task};
 use crate::typographic::attack;
 use crate::world::{self, ORGANISATION};
 
@@ -40,16 +40,22 @@ pub const TYPOGRAPHIC_SIZES: Sizes = Sizes {
     test: 2_000,
 };
 
-/// The class whose name is written on each image: never its own, each other as likely.
+/// The class whose name is written on each image of a split: never its own, each other as likely.
+/// Another split has other draws, or what a model learns by heart would be asked again.
 ///
 /// # Errors
 /// If there are fewer than two classes.
-pub fn wrong_classes(labels: &[u32], n_classes: usize, seed: u64) -> Result<Vec<u32>> {
+pub fn wrong_classes(
+    labels: &[u32],
+    n_classes: usize,
+    split: SplitName,
+    seed: u64,
+) -> Result<Vec<u32>> {
     if n_classes < 2 {
         let message = "a typographic attack needs the name of another class; give at least two";
         return Err(DataError::Argument(message.to_owned()).into());
     }
-    let wrong = |(row, &label)| wrong_class(label, n_classes, &mut stream(seed, row));
+    let wrong = |(row, &label)| wrong_class(label, n_classes, &mut stream(seed, split, row));
     Ok(labels.iter().enumerate().map(wrong).collect())
 }
 
@@ -58,8 +64,8 @@ fn wrong_class(label: u32, n_classes: usize, rng: &mut Rng) -> u32 {
     (label + away) % n_classes as u32
 }
 
-fn stream(seed: u64, row: usize) -> Rng {
-    Rng::derive(seed, &[STREAM, row as u64])
+fn stream(seed: u64, split: SplitName, row: usize) -> Rng {
+    Rng::derive(seed, &[STREAM, split as u64, row as u64])
 }
 
 /// Writes `splits` of `task` with a wrong class's name on each image to
@@ -99,9 +105,10 @@ pub fn write_attacked(
     if std::fs::read(&card_path).is_ok_and(|written| written == card.as_bytes()) {
         return Ok(attacked);
     }
+    remove_card(&card_path)?;
     for (split, dataset) in splits {
         let path = directory.join(format!("data/{split}-00000-of-00001.parquet"));
-        write_split(dataset, &path, seed, progress)?;
+        write_split(dataset, &path, (seed, *split), progress)?;
     }
     write_atomically(&card_path, card.as_bytes())?;
     Ok(attacked)
@@ -110,11 +117,11 @@ pub fn write_attacked(
 fn write_split(
     dataset: &Dataset,
     path: &Path,
-    seed: u64,
+    (seed, split): (u64, SplitName),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<()> {
     let names = dataset.class_names();
-    let wrong = wrong_classes(dataset.labels(), names.len(), seed)?;
+    let wrong = wrong_classes(dataset.labels(), names.len(), split, seed)?;
     let mut writer = ParquetWriter::create(path, Features::Labelled(names.to_vec()))?;
     let mut pending: Vec<Vec<u8>> = Vec::with_capacity(CHUNK);
     let mut done = 0;
@@ -123,7 +130,11 @@ fn write_split(
             let row = done + i;
             let word = &names[wrong[row] as usize];
             Row {
-                image: attacked(bytes, word, &mut after_class(seed, row, names.len())),
+                image: attacked(
+                    bytes,
+                    word,
+                    &mut after_class((seed, split), row, names.len()),
+                ),
                 file_name: Some(format!("{row:06}.png")),
                 target: Target::Label(dataset.labels()[row]),
             }
@@ -148,8 +159,8 @@ fn write_split(
 }
 
 /// The row's random numbers after those that chose the class.
-fn after_class(seed: u64, row: usize, n_classes: usize) -> Rng {
-    let mut rng = stream(seed, row);
+fn after_class((seed, split): (u64, SplitName), row: usize, n_classes: usize) -> Rng {
+    let mut rng = stream(seed, split, row);
     wrong_class(0, n_classes, &mut rng);
     rng
 }

@@ -3,7 +3,7 @@
 //! Only some counts are trained on; the others show whether the model counts or has learnt what a
 //! picture of each number looks like.
 //! Source: Ilharco et al. 2022, "Patching open-vocabulary models by interpolating weights",
-//! section 6.2; Johnson et al. 2017, "CLEVR".
+//! its case studies; Johnson et al. 2017, "CLEVR".
 
 use std::path::{Path, PathBuf};
 
@@ -113,7 +113,12 @@ const REACH: f32 = 1.25;
 /// Centres for things of these sizes.
 fn scattered(sizes: &[f32], rng: &mut Rng) -> Vec<(f32, f32)> {
     let reach = |size: f32| REACH * size / 2.0;
-    loop {
+    // A thousand times begun anew, there is no room for these sizes: they overlap rather than hang.
+    let mut spacing = 1.0;
+    for attempt in 0.. {
+        if attempt % 1_000 == 999 {
+            spacing *= 0.9;
+        }
         let mut centres: Vec<(f32, f32)> = Vec::with_capacity(sizes.len());
         for &size in sizes {
             let margin = reach(size) + 0.5;
@@ -122,7 +127,8 @@ fn scattered(sizes: &[f32], rng: &mut Rng) -> Vec<(f32, f32)> {
                     .iter()
                     .zip(sizes)
                     .all(|(&(other_x, other_y), &other)| {
-                        (x - other_x).hypot(y - other_y) > reach(size) + reach(other) + 1.0
+                        (x - other_x).hypot(y - other_y)
+                            > spacing * (reach(size) + reach(other) + 1.0)
                     })
             };
             let mut any = || {
@@ -140,6 +146,7 @@ fn scattered(sizes: &[f32], rng: &mut Rng) -> Vec<(f32, f32)> {
             return centres;
         }
     }
+    Vec::new()
 }
 
 /// A plain light or dark ground, lit from a side; on all the colours of shapes stand out.

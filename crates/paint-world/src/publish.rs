@@ -130,13 +130,29 @@ pub(crate) fn write_dataset(
     draw: impl Fn(Split, u64) -> (RgbImage, Target) + Sync,
 ) -> Result<PathBuf> {
     let directory = root.join("datasets").join(ORGANISATION).join(name);
+    let card_path = directory.join("README.md");
+    if std::fs::read(&card_path).is_ok_and(|written| written == card.as_bytes()) {
+        return Ok(directory);
+    }
+    remove_card(&card_path)?;
     for (split, split_name, n) in sizes.splits() {
         let path = directory.join(format!("data/{split_name}-00000-of-00001.parquet"));
         let features = features.clone();
         write_rows(&path, features, 0..n, progress, |index| draw(split, index))?;
     }
-    write_atomically(&directory.join("README.md"), card.as_bytes())?;
+    write_atomically(&card_path, card.as_bytes())?;
     Ok(directory)
+}
+
+/// A card says that all is there: it goes before anything is written anew.
+pub(crate) fn remove_card(card: &Path) -> Result<()> {
+    match std::fs::remove_file(card) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(
+            paint_data::Error::Argument(format!("cannot remove {}: {error}", card.display()))
+                .into(),
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The random stream of a dataset that is no task of the list.

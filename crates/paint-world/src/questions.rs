@@ -1,7 +1,7 @@
 //! Multiple-choice questions about an image: where, how many, what color, what is written.
 //!
 //! Source: Ilharco et al. 2022, "Patching open-vocabulary models by interpolating weights",
-//! section 6.3, which asks those of VQA v2.
+//! its case studies, which asks those of VQA v2.
 
 use std::path::{Path, PathBuf};
 

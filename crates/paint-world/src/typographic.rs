@@ -1,7 +1,7 @@
 //! Typographic attacks: the name of a wrong class written on an image.
 //!
 //! Source: Ilharco et al. 2022, "Patching open-vocabulary models by interpolating weights",
-//! section 6.1, after Goh et al. 2021, "Multimodal neurons in artificial neural networks".
+//! its case studies, after Goh et al. 2021, "Multimodal neurons in artificial neural networks".
 
 use image::RgbImage;
 use paint_data::Rng;
@@ -23,9 +23,9 @@ const MOST_LINES: usize = 4;
 /// `image` with `word` written on it, in a random typeface, size, colour and place, with an
 /// outline of a colour that stands out from the letters', so that it can be read on anything.
 ///
-/// Letters are as high as a fifth of the shorter side at most, and as 6 pixels at least: a word
-/// that would be wider than the image is broken. On less than about 32 pixels it may run over the
-/// edge. Depends on its arguments alone; without a word, or pixels, nothing changes.
+/// Letters are about a fifth of the shorter side high, smaller where the word needs it: a word that
+/// would be wider than the image is broken into up to four lines. On less than about 32 pixels it
+/// may run over the edge. Depends on its arguments alone; without a word, or pixels, nothing changes.
 pub fn attack(image: &RgbImage, word: &str, rng: &mut Rng) -> RgbImage {
     let (width, height) = image.dimensions();
     let Some(mut pixmap) = Pixmap::new(width, height) else {

@@ -120,7 +120,7 @@ fn what_cannot_be_decoded_stays_in_its_row() {
 #[test]
 fn wrong_classes_are_wrong_and_each_as_likely() {
     let labels: Vec<u32> = (0..9_000).map(|i| i % 3).collect();
-    let wrong = wrong_classes(&labels, 3, 1).unwrap();
+    let wrong = wrong_classes(&labels, 3, SplitName::Test, 1).unwrap();
     let mut counts = [[0; 3]; 3];
     for (label, wrong) in labels.iter().zip(&wrong) {
         counts[*label as usize][*wrong as usize] += 1;
@@ -131,8 +131,18 @@ fn wrong_classes_are_wrong_and_each_as_likely() {
             assert!(expected.contains(&n), "{label} {counts:?}");
         }
     }
-    assert_ne!(wrong, wrong_classes(&labels, 3, 2).unwrap());
-    assert_eq!(wrong[..50], wrong_classes(&labels[..50], 3, 1).unwrap());
+    assert_ne!(
+        wrong,
+        wrong_classes(&labels, 3, SplitName::Test, 2).unwrap()
+    );
+    assert_ne!(
+        wrong,
+        wrong_classes(&labels, 3, SplitName::Train, 1).unwrap()
+    );
+    assert_eq!(
+        wrong[..50],
+        wrong_classes(&labels[..50], 3, SplitName::Test, 1).unwrap()
+    );
 }
 
 #[test]

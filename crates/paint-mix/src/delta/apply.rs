@@ -303,16 +303,19 @@ fn add_tensor(
         sibling.write(&bytes)?;
         first += len as u64;
     }
-    Ok((n_bad, largest * half_unit(side.dtype)))
+    Ok((n_bad, rounding(side.dtype, largest)))
 }
 
-/// Half a unit in the last place of a value of magnitude 1 to 2, at most; f64 passes through f32.
-fn half_unit(dtype: FloatDtype) -> f64 {
-    match dtype {
-        FloatDtype::F16 => 2_f64.powi(-11),
-        FloatDtype::Bf16 => 2_f64.powi(-8),
-        FloatDtype::F32 | FloatDtype::F64 => 2_f64.powi(-24),
-    }
+/// How far rounding moves a value of this magnitude, at most; f64 passes through f32, on the way in
+/// and on the way out.
+fn rounding(dtype: FloatDtype, magnitude: f64) -> f64 {
+    let (half_unit, least) = match dtype {
+        FloatDtype::F16 => (2_f64.powi(-11), 2_f64.powi(-25)),
+        FloatDtype::Bf16 => (2_f64.powi(-8), 2_f64.powi(-134)),
+        FloatDtype::F32 => (2_f64.powi(-24), 2_f64.powi(-150)),
+        FloatDtype::F64 => (2_f64.powi(-23), 2_f64.powi(-149)),
+    };
+    (magnitude * half_unit).max(least)
 }
 
 fn copy(base: &Checkpoint, entry: &Entry, sibling: &mut Sibling) -> Result<()> {

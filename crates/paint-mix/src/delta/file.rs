@@ -166,7 +166,11 @@ impl DeltaFile {
             serde_json::from_str(text("exponents")?).map_err(unreadable)?;
         let rounding = serde_json::from_str(text("rounding")?).map_err(unreadable)?;
         let dtype = two_bytes(&file).map_err(refuse)?;
-        let known = |name: &String| exponents.get(name).is_some_and(|e| e.abs() <= 200);
+        let known = |name: &String| {
+            exponents
+                .get(name)
+                .is_some_and(|e| (-200..=200).contains(e))
+        };
         if let Some(name) = file.tensors.keys().find(|name| !known(name)) {
             return Err(refuse(format!("tensor {name} has no usable exponent")));
         }

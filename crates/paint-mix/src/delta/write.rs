@@ -21,9 +21,8 @@ const F16_TOP: i32 = 14;
 /// Element types of a delta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeltaDtype {
-    /// Eleven bits of every change within 2^-29 of the tensor's largest, by a power of two for
-    /// each tensor. Measured on fine-tuned image towers eight times as exact as bf16; without the
-    /// power of two, one to three changes in a hundred would be subnormal.
+    /// Eleven bits of every change within 2^-28 of the tensor's largest, by a power of two for
+    /// each tensor, without which small changes would be subnormal; bf16 has eight.
     #[default]
     F16,
     /// Eight bits of every change.

@@ -43,7 +43,7 @@ fn the_top_is_approached_within_the_default_budget() {
         let start = hill(top)(&vec![0.5; k]).unwrap();
         for seed in 0..5 {
             let found = searched(top, 0.5, BUDGET, seed).best.score;
-            // Of what the start lacks: all but a hundredth on the grid, most of it beyond.
+            // Of what the start lacks: all but a tenth on the grid, most of it beyond.
             let lacking = (1.0 - found) / (1.0 - start);
             let allowed = if k <= 3 { 0.1 } else { 0.67 };
             assert!(lacking <= allowed, "k {k}, seed {seed}: {lacking}");
