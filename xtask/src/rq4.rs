@@ -205,7 +205,7 @@ fn halves(
         n_draws,
         paper: PAPER
             .iter()
-            .find(|(name, _)| *name == task.name)
+            .find(|(name, _)| run.asked.suite.name == "paper" && *name == task.name)
             .map(|(_, accuracies)| accuracies.map(|percent| percent / 100.0)),
     };
     let fact = |measure: &str, value: &Estimate| {

@@ -93,8 +93,9 @@ impl RunDir {
 /// Two processes would write over each other's files.
 fn lock(path: &Path) -> Result<fs::File> {
     let name = path.join("lock");
-    let file =
-        fs::File::create(&name).with_context(|| format!("cannot create {}", name.display()))?;
+    let mut options = fs::OpenOptions::new();
+    let file = options.create(true).append(true).open(&name);
+    let file = file.with_context(|| format!("cannot create {}", name.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => bail!(

@@ -59,7 +59,8 @@ impl Planned {
         command.arg("--json");
         match question {
             "rq2" => {
-                let models = format!("{0},{0}", model.display());
+                // The same model under two names.
+                let models = format!("{0},{0}/", model.display());
                 command.arg("--models").arg(models)
             }
             _ => command.arg("--model").arg(model),
