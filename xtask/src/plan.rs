@@ -210,6 +210,8 @@ pub(crate) fn print(
         json: asked.common.json,
         unknown: 0,
         seconds: 0.0,
+        bytes: 0,
+        unknown_bytes: 0,
     };
     printed.downloads(&tasks);
     for name in models {
@@ -226,6 +228,9 @@ struct Printed {
     /// Steps whose passes are not known.
     unknown: usize,
     seconds: f64,
+    /// To be fetched, as far as it is known, and how many repositories of unknown size.
+    bytes: u64,
+    unknown_bytes: usize,
 }
 
 impl Printed {
@@ -236,18 +241,26 @@ impl Printed {
         }
     }
 
+    fn add(&mut self, bytes: Option<u64>) {
+        match bytes {
+            Some(bytes) => self.bytes += bytes,
+            None => self.unknown_bytes += 1,
+        }
+    }
+
     /// What comes from the Hub unless the cache has it.
-    fn downloads(&self, tasks: &Tasks) {
+    fn downloads(&mut self, tasks: &Tasks) {
         for task in tasks.all() {
             let (from, bytes) = match (&task.source, is_of_world(task)) {
                 (_, true) => ("drawn", Some(0)),
                 (TaskSource::Hub { .. }, false) => ("from the Hub", promised(task).bytes),
                 _ => ("local", Some(0)),
             };
-            let rows = promised(task).rows;
+            self.add(bytes);
+            let published = promised(task).rows;
             let rows: Vec<String> = [SplitName::Train, SplitName::Validation, SplitName::Test]
                 .into_iter()
-                .filter_map(|split| Some(format!("{split} {}", grouped(rows.get(split)?))))
+                .filter_map(|split| Some(format!("{split} {}", grouped(published.get(split)?))))
                 .collect();
             let rows = match rows.is_empty() {
                 true => "images: unknown".to_owned(),
@@ -259,7 +272,10 @@ impl Printed {
                 _ => String::new(),
             };
             self.line(
-                &json!({"kind": "data", "task": task.name, "from": from, "bytes": bytes}),
+                &json!({
+                    "kind": "data", "task": task.name, "from": from, "bytes": bytes,
+                    "rows": published,
+                }),
                 &format!("data   {:<16} {from}{size}; {rows}", task.name),
             );
         }
@@ -268,6 +284,9 @@ impl Printed {
     fn model(&mut self, name: &str, size: &ModelSize, steps: &[Step]) -> Result<()> {
         let speeds = speeds(&size.config)?;
         let bytes = size.bytes;
+        if !size.at_hand {
+            self.add(bytes);
+        }
         let in_words = bytes.map_or_else(|| "unknown size".to_owned(), bytes_in_words);
         self.line(
             &json!({
@@ -316,15 +335,22 @@ impl Printed {
     }
 
     fn total(&self) {
-        let missing = match self.unknown {
+        let and = |n: usize, what: &str| match n {
             0 => String::new(),
-            n => format!(", and {n} steps of unknown size"),
+            n => format!(" and {n} {what} of unknown size"),
         };
         self.line(
-            &json!({"kind": "total", "seconds": self.seconds, "unknown_steps": self.unknown}),
+            &json!({
+                "kind": "total", "seconds": self.seconds, "unknown_steps": self.unknown,
+                "bytes": self.bytes, "unknown_bytes": self.unknown_bytes,
+            }),
             &format!(
-                "total  about {}{missing}; what an earlier run or the cache has is not done again",
-                in_words(self.seconds)
+                "total  {}{} to fetch; about {}{}; what the cache or an earlier run has is not \
+                 done again",
+                bytes_in_words(self.bytes),
+                and(self.unknown_bytes, "repositories"),
+                in_words(self.seconds),
+                and(self.unknown, "steps"),
             ),
         );
     }

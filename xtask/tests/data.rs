@@ -164,7 +164,13 @@ fn whatever_is_wrong_is_named() {
             );
         }
     };
-    differs("rows", &["test: 12, published are 11", "validation: 36"]);
+    differs(
+        "rows",
+        &[
+            "test: 12, published are 11",
+            "validation: none, published are 5",
+        ],
+    );
     differs("bytes", &["published are 1000"]);
     differs("labels", &["test: no image of 9 (NINE)"]);
     differs("class names", &["\"TWO\" is class 1, in the files 2"]);

@@ -128,6 +128,10 @@ fn the_paper_can_be_planned_without_a_network() {
     let data = |task: &str| lines.iter().find(|line| line["task"] == task).unwrap();
     assert_eq!(data("cifar100")["bytes"], 142_291_368);
     assert_eq!(data("kitti-distance")["bytes"], Value::Null);
+    let total = lines.last().unwrap();
+    // Cars, KITTI, RESISC45 and SUN397; the model is here.
+    assert_eq!(total["unknown_bytes"], 4);
+    assert!(total["bytes"].as_u64().unwrap() > 13_000_000_000);
     assert_eq!(passes(&lines, "mnist: fine-tuning"), 2_000 * 128);
     // A tenth of 60,000, at most 5,000; and at least 15,500 of the supported tasks.
     assert!(passes(&lines, "mnist: alpha on validation") > 15 * 5_000 + 14 * 15_500);

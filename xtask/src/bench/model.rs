@@ -146,7 +146,7 @@ pub(crate) struct Speeds {
 }
 
 /// Operations of one measured pass, which takes a fraction of a second.
-const QUICK: f64 = 8e9;
+const QUICK: f64 = 16e9;
 
 /// Measures an architecture in about a second: fewer layers, few images, random weights.
 pub(crate) fn speeds(config: &ClipConfig) -> Result<Speeds> {

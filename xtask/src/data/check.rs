@@ -193,6 +193,15 @@ impl Checked<'_> {
         files.map(std::path::Path::to_owned).collect()
     }
 
+    /// A split that has files of its own.
+    fn stored(&self, split: SplitName) -> Option<&Dataset> {
+        let dataset = self.splits.get(&split)?;
+        let train = self.splits.get(&SplitName::Train);
+        let is_cut =
+            |train: &Dataset| split != SplitName::Train && train.files() == dataset.files();
+        (!train.is_some_and(is_cut)).then_some(dataset)
+    }
+
     fn rows(&mut self) {
         let promised = promised(self.task).rows;
         let (mut problems, mut equal) = (Vec::new(), Vec::new());
@@ -200,7 +209,7 @@ impl Checked<'_> {
             let Some(promise) = promised.get(split) else {
                 continue;
             };
-            match self.splits.get(&split).map(Dataset::n_stored) {
+            match self.stored(split).map(Dataset::n_stored) {
                 Some(n) if n as u64 == promise => equal.push(format!("{split} {n}")),
                 Some(n) => problems.push(format!("{split}: {n}, published are {promise}")),
                 None => problems.push(format!("{split}: none, published are {promise}")),
@@ -287,9 +296,9 @@ impl Checked<'_> {
         let fine = match other_words.len() {
             0 => format!("{} names, as in the files", ours.len()),
             n => format!(
-                "{n} of {} in other words: {}",
+                "{n} of {} in other words, such as {}",
                 ours.len(),
-                some_of(&other_words)
+                other_words[0]
             ),
         };
         self.found("class names", &elsewhere, fine);

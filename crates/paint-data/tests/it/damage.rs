@@ -54,7 +54,7 @@ fn a_missing_file_and_a_directory_are_errors() {
     check_error(error, &["/nonexistent/x.parquet", "cannot read"]);
     let dir = tempfile::tempdir().unwrap();
     let result = open(&task(dir.path(), &["a"]), SplitName::Train);
-    check_error(result, &["no Parquet at all", "[files]"]);
+    check_error(result, &["no Parquet and no tar at all", "[files]"]);
     std::fs::write(dir.path().join("other.parquet"), "x").unwrap();
     check_error(
         open(&task(dir.path(), &["a"]), SplitName::Train),

@@ -296,7 +296,7 @@ fn bad_manifests_say_what_to_do() {
     );
     check(
         &format!("{folder}[columns]\nlabel = \"y\""),
-        &["[columns]", "a folder has none"],
+        &["[columns]", "folders and tars have none"],
     );
     check(
         &format!("{good}config = \"c\"\n[files]\ntrain = \"y\""),
