@@ -7,8 +7,14 @@ use paint_clip::{Clip, Preprocessor, Tokenizer, ZeroShotHead};
 use paint_world::{Split, checkpoints, picture, tasks};
 
 #[test]
-fn world_xs_knows_most_objects() {
-    let checkpoint = checkpoints().iter().find(|c| c.name == "world-xs").unwrap();
+fn the_models_of_the_world_know_most_objects() {
+    for name in ["world-xs", "world-s"] {
+        knows_most_objects(name);
+    }
+}
+
+fn knows_most_objects(name: &str) {
+    let checkpoint = checkpoints().iter().find(|c| c.name == name).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let dir = directory.path();
     checkpoint.write(dir).unwrap();
@@ -32,5 +38,5 @@ fn world_xs_knows_most_objects() {
     let logits = head.logits(&clip.encode_image(&pixels).unwrap()).unwrap();
     let found: Vec<u32> = logits.argmax(1).unwrap().to_vec1().unwrap();
     let right = found.iter().zip(&labels).filter(|(a, b)| a == b).count();
-    assert!(100 * right > 70 * n, "{right} of {n}");
+    assert!(100 * right > 70 * n, "{name}: {right} of {n}");
 }

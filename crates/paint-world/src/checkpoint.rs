@@ -31,8 +31,11 @@ macro_rules! checkpoint {
     };
 }
 
-static CHECKPOINTS: [Checkpoint; 2] =
-    [checkpoint!("world-xs", 48), checkpoint!("photos-small", 32)];
+static CHECKPOINTS: [Checkpoint; 3] = [
+    checkpoint!("world-xs", 48),
+    checkpoint!("world-s", 48),
+    checkpoint!("photos-small", 32),
+];
 
 /// All embedded checkpoints: of the world, smallest first, then of photographs.
 #[must_use]
