@@ -1,10 +1,10 @@
 //! From a task's manifest to the pixels and labels that a model is trained and measured on.
 //!
 //! A [`Task`] names a dataset (on the [`Hub`], in local Parquet or WebDataset tars, a folder per
-//! class, a CSV), its class names and its prompt templates. A [`Dataset`] is one opened split of it: labels
-//! in memory, images still encoded in their files. A [`PixelTable`] holds the decoded and
-//! resized pixels in a cache file, so that nothing is decoded twice and memory does not
-//! grow with the data. Images with text are a [`CaptionDataset`], with questions and candidate
+//! class, a CSV), its class names and its prompt templates. A [`Dataset`] is one opened split of
+//! it: labels in memory, images still encoded in their files. A [`PixelTable`] holds the decoded
+//! and resized pixels in a cache file, so that nothing is decoded twice and memory does not grow
+//! with the data. Images with text are a [`CaptionDataset`], with questions and candidate
 //! answers [`MultipleChoice`]; [`write_parquet`] makes files in the layout that all of this, and
 //! Python's `datasets`, reads.
 //!

@@ -440,15 +440,14 @@ impl Manifest {
                 revision: self.revision.clone(),
             })
         });
-        let local: [(&Option<PathBuf>, fn(PathBuf) -> TaskSource); 4] = [
-            (&self.parquet, TaskSource::Parquet),
-            (&self.webdataset, TaskSource::WebDataset),
-            (&self.folder, TaskSource::Folder),
-            (&self.csv, TaskSource::Csv),
+        let at = |path: &Option<PathBuf>| path.as_ref().map(|path| base.join(path));
+        let local = [
+            at(&self.parquet).map(TaskSource::Parquet),
+            at(&self.webdataset).map(TaskSource::WebDataset),
+            at(&self.folder).map(TaskSource::Folder),
+            at(&self.csv).map(TaskSource::Csv),
         ];
-        let local = local
-            .into_iter()
-            .filter_map(|(path, source)| Some(Ok(source(base.join(path.as_ref()?)))));
+        let local = local.into_iter().flatten().map(Ok);
         let mut sources = hub.into_iter().chain(local);
         match (sources.next(), sources.next()) {
             (Some(source), None) => source,
