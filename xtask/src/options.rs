@@ -42,11 +42,11 @@ pub(crate) struct Common {
     #[arg(long, default_value_t = 1.0)]
     margin: f64,
     /// The alphas to choose from, comma-separated; 0, the model as it is, must be one of them
-    /// [default: 0, 0.1, …, 1; fewer with --quick and in rq3, more in patch]
+    /// [default: 0, 0.2, …, 1; in patch 0, 0.05, …, 1]
     #[arg(long, value_delimiter = ',')]
     alphas: Vec<f64>,
     /// On the grid: how often the alphas halfway from the best one to its neighbours are measured
-    /// too [default: 2; 0 in rq3 and with --alphas]
+    /// too [default: 3; 1 in patch, 0 in rq3 and with --alphas]
     #[arg(long)]
     halvings: Option<u32>,
     /// How many images the choice looks at
@@ -121,8 +121,8 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             rule: RuleName::BestPatch,
-            n_alphas: 10,
-            halvings: 2,
+            n_alphas: 5,
+            halvings: 3,
         }
     }
 }
@@ -178,10 +178,6 @@ impl<'a> Asked<'a> {
                 suite.patching.len()
             ));
         }
-        let defaults = Defaults {
-            n_alphas: if args.quick { 5 } else { defaults.n_alphas },
-            ..defaults
-        };
         Ok(Self {
             name: format!("{question}{}", if args.quick { "-quick" } else { "" }),
             settings: args.common.settings(&suite, &defaults)?,

@@ -72,6 +72,7 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
     let model = model.as_ref().context("give the model with --model DIR")?;
     let defaults = Defaults {
         n_alphas: 20,
+        halvings: 1,
         ..Default::default()
     };
     let asked = Asked {

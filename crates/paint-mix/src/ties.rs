@@ -66,13 +66,19 @@ pub fn ties(
         let kept = || {
             let tasks = fine_tuned.iter().zip(&thresholds);
             tasks
-                // NaN is less than nothing, and so stays, to be seen in what comes out.
-                .filter(|(values, threshold)| !(magnitude(zero_shot[i], values[i]) < **threshold))
+                .filter(|(values, threshold)| {
+                    stays(magnitude(zero_shot[i], values[i]), **threshold)
+                })
                 .map(|(values, _)| task_value(zero_shot[i], values[i]))
         };
         moved(zero_shot[i], lambda * disjoint_mean(kept))
     });
     Ok(())
+}
+
+/// NaN stays, to be seen in what comes out.
+fn stays(magnitude: f32, threshold: f32) -> bool {
+    magnitude.is_nan() || magnitude >= threshold
 }
 
 fn magnitude(zero_shot: f32, fine_tuned: f32) -> f32 {

@@ -37,7 +37,7 @@ impl Sizes {
         match role {
             Role::Supported => Self {
                 train: 1_000,
-                validation: 600,
+                validation: 1_000,
                 test: 2_000,
             },
             Role::Patching => Self {

@@ -1,4 +1,6 @@
 //! Typographic attacks, counting and questions on disk: readable, reproducible, as promised.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 use paint_data::{
     Dataset, Features, Hub, MultipleChoice, PixelTable, PixelTransform, Row, SkipPolicy, SplitName,
