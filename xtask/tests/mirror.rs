@@ -109,7 +109,7 @@ fn model_and_tasks_come_from_the_hub_and_are_used_without_it() {
     };
     let cold = machine.answers("cold", &[]);
     for line in [
-        "[revisions]",
+        "[models.revisions]",
         "\"model me/tiny\" = ",
         "\"task my-digits\" = ",
     ] {
