@@ -46,7 +46,7 @@ pub(crate) struct Common {
     #[arg(long, value_delimiter = ',')]
     alphas: Vec<f64>,
     /// On the grid: how often the alphas halfway from the best one to its neighbours are measured
-    /// too [default: 3; 1 in patch, 0 in rq3 and with --alphas]
+    /// too [default: 3; 1 in patch, 0 in rq3, with --quick and with --alphas]
     #[arg(long)]
     halvings: Option<u32>,
     /// How many images the choice looks at
@@ -178,6 +178,10 @@ impl<'a> Asked<'a> {
                 suite.patching.len()
             ));
         }
+        let defaults = Defaults {
+            halvings: if args.quick { 0 } else { defaults.halvings },
+            ..defaults
+        };
         Ok(Self {
             name: format!("{question}{}", if args.quick { "-quick" } else { "" }),
             settings: args.common.settings(&suite, &defaults)?,
