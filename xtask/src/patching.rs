@@ -9,7 +9,7 @@ use paint_eval::Predictions;
 use crate::line::Line;
 use crate::options::Settings;
 use crate::prepared::Prepared;
-use crate::progress::Console;
+use crate::question::Run;
 use crate::run_dir::RunDir;
 use crate::search::{Searched, Wanted};
 use crate::subject::Subject;
@@ -35,9 +35,9 @@ pub(crate) fn patch(
     task: &Prepared,
     name: &str,
     settings: &Settings,
-    run: &RunDir,
-    console: &Console,
+    run: &Run<'_>,
 ) -> Result<Patched> {
+    let console = run.console;
     let zero_shot = &subject.zero_shot;
     let config = &settings.fine_tune;
     let fine_tuned = fine_tuned(subject, zero_shot, &[task], config, name, console)?;
@@ -46,7 +46,7 @@ pub(crate) fn patch(
         from: zero_shot,
         to: &fine_tuned.load()?,
         name,
-        run,
+        run: &run.dir,
     };
     let wanted = Wanted {
         line: &line,

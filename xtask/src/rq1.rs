@@ -130,14 +130,7 @@ pub(crate) fn patch_all<'a>(
     let mut results = Vec::new();
     for task in &subject.patching {
         let started = Instant::now();
-        let patched = patch(
-            subject,
-            task,
-            &task.name,
-            &run.asked.settings,
-            &run.dir,
-            run.console,
-        )?;
+        let patched = patch(subject, task, &task.name, &run.asked.settings, run)?;
         record(run, subject, &task.name, &patched)?;
         patched.keep(subject, task, &run.dir)?;
         run.console.say(format!(

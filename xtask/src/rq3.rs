@@ -246,7 +246,7 @@ fn of_seed<'a>(
                 0 => task.name.clone(),
                 seed => format!("{}-seed{seed}", task.name),
             };
-            let patched = patch(subject, task, &name, &settings, &run.dir, run.console)?;
+            let patched = patch(subject, task, &name, &settings, run)?;
             Ok(Specialist { task, patched })
         })
         .collect::<Result<Vec<_>>>()?;

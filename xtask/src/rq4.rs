@@ -170,14 +170,7 @@ fn halves(
         let a_task = task.of_classes(&a_classes, format!("{}-a{draw}", task.name))?;
         let b_task = task.of_classes(&b_classes, format!("{}-b{draw}", task.name))?;
         let settings = &run.asked.settings;
-        let mut patched = patch(
-            subject,
-            &a_task,
-            &a_task.name,
-            settings,
-            &run.dir,
-            run.console,
-        )?;
+        let mut patched = patch(subject, &a_task, &a_task.name, settings, run)?;
         run.console.say(format!(
             "{}: {}",
             a_task.name, patched.searched.choice.reason

@@ -173,14 +173,7 @@ fn found(
 }
 
 fn patched(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Patched> {
-    let patched = patch(
-        subject,
-        task,
-        &task.name,
-        &run.asked.settings,
-        &run.dir,
-        run.console,
-    )?;
+    let patched = patch(subject, task, &task.name, &run.asked.settings, run)?;
     patched.keep(subject, task, &run.dir)?;
     run.console
         .say(format!("{}: {}", task.name, patched.searched.choice.reason));

@@ -4,28 +4,17 @@
 #[allow(dead_code, reason = "each test binary takes what it needs")]
 mod tiny;
 
+mod command;
+
 use std::path::Path;
-use std::process::{Command, Output};
 
 use candle_core::Device;
+use command::{succeeds, xtask};
 use paint_clip::{
     ClipConfig, HiddenAct, Layout, Provenance, Tensors, WeightDtype, init, load_tensors, save,
 };
 use paint_data::Rng;
 use serde_json::Value;
-
-fn xtask(directory: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.args(arguments).current_dir(directory);
-    command.env("PAINT_RUNS", directory).output().unwrap()
-}
-
-fn succeeds(directory: &Path, arguments: &[&str]) -> String {
-    let output = xtask(directory, arguments);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{arguments:?}: {said}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 #[track_caller]
 fn fails(directory: &Path, arguments: &[&str], parts: &[&str]) {
