@@ -103,11 +103,11 @@ class Preprocess:
 
 
 class Interpolate:
-    def __init__(self, a, b, out):
-        self.arguments = a, b, out
+    def __init__(self, a, b, out, durable):
+        self.arguments = {"a": a, "b": b, "out": out, "durable": durable}
 
     def measure(self):
-        return bench_peer_pixels.interpolate(*self.arguments)
+        return bench_peer_pixels.interpolate(**self.arguments)
 
 
 WORK = {

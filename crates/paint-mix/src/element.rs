@@ -117,18 +117,27 @@ fn decode<const N: usize>(bytes: &[u8], values: &mut [f32], read: impl Fn([u8; N
     }
 }
 
+/// How many values are counted in 32 bits, which vectors have more of than of 64.
+const BLOCK: usize = 1 << 12;
+
 fn encode<const N: usize>(
     values: &[f32],
     bytes: &mut [u8],
     write: impl Fn(f32) -> ([u8; N], bool),
 ) -> u64 {
-    let mut n_bad = 0;
-    for (&value, element) in values.iter().zip(bytes.as_chunks_mut::<N>().0) {
-        let finite;
-        (*element, finite) = write(value);
-        n_bad += u64::from(!finite);
-    }
-    n_bad
+    let blocks = values
+        .chunks(BLOCK)
+        .zip(bytes.as_chunks_mut::<N>().0.chunks_mut(BLOCK));
+    let n_bad = blocks.map(|(values, elements)| {
+        let mut n_bad = 0_u32;
+        for (&value, element) in values.iter().zip(elements) {
+            let finite;
+            (*element, finite) = write(value);
+            n_bad += u32::from(!finite);
+        }
+        u64::from(n_bad)
+    });
+    n_bad.sum()
 }
 
 fn count<const N: usize>(bytes: &[u8], bad: impl Fn([u8; N]) -> bool) -> u64 {

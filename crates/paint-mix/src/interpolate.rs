@@ -22,24 +22,26 @@ pub struct Options {
     pub output_dtype: Option<FloatDtype>,
     /// Whether `alpha` may lie outside [0, 1].
     pub extrapolate: bool,
-    /// Elements of one tensor that are worked on at a time; any number gives the same bytes.
-    ///
-    /// Memory is at most 24 bytes times this (three buffers of the output's widest dtype: being
-    /// computed, waiting, being written), plus a few hundred KiB for each thread and the headers.
+    /// Elements that a thread works on at a time; any number gives the same bytes. The memory of a
+    /// thread is at most 32 bytes times this.
     pub chunk_elements: NonZeroUsize,
     /// Whether the report has the SHA-256 of the three files (by default it has). Hashing takes
     /// longer than reading, interpolating and writing together.
     pub checksums: bool,
+    /// Whether the output is on the disk before it appears under its name (by default it is). If
+    /// not, a power failure soon after may leave it damaged, as after most tools' writes.
+    pub durable: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let chunk_elements = NonZeroUsize::new(1 << 20).expect("a million is not zero");
+        let chunk_elements = NonZeroUsize::new(1 << 15).expect("32,768 is not zero");
         Self {
             output_dtype: None,
             extrapolate: false,
             chunk_elements,
             checksums: true,
+            durable: true,
         }
     }
 }
@@ -101,9 +103,9 @@ pub struct Report {
 ///
 /// Names, shapes and dtypes are compared before any tensor is read. Of a copied checkpoint's
 /// counterpart the values do not matter and may be anything. Tensors are streamed by positioned
-/// reads, on all threads, in chunks of [`Options::chunk_elements`], while another thread writes;
-/// hashes are found in a pass of their own before. The output is a temporary sibling until it is complete and
-/// synchronised, so after an error there is none; its header lists names in order with the metadata
+/// reads and writes, on all threads, in chunks of [`Options::chunk_elements`]; hashes are found in
+/// passes of their own. The output is a temporary sibling until it is complete
+/// and synchronised ([`Options::durable`]), so after an error there is none; its header lists names in order with the metadata
 /// `{"format":"pt"}`, wider elements' data first as the reference writer does.
 ///
 /// # Errors
@@ -139,21 +141,24 @@ pub fn interpolate(
     let (plan, written) = match copied {
         Some(Method::CopiedFineTuned) => (
             Plan::of_copy(&fine_tuned),
-            copy(&fine_tuned, fine_tuned_sha256.as_deref(), output, chunk)?,
+            copy(&fine_tuned, fine_tuned_sha256.as_deref(), output, options)?,
         ),
         Some(_) => (
             Plan::of_copy(&zero_shot),
-            copy(&zero_shot, zero_shot_sha256.as_deref(), output, chunk)?,
+            copy(&zero_shot, zero_shot_sha256.as_deref(), output, options)?,
         ),
         None => {
             let plan = Plan::new(&pairing, options.output_dtype);
             let header = plan.header();
             let n_bytes = header.len() as u64 + plan.data_bytes();
-            let mut sibling = Sibling::create(output, n_bytes, options.checksums)?;
+            let mut sibling = Sibling::create(output, n_bytes)?;
             sibling.write(&header)?;
             let inputs = [&zero_shot, &fine_tuned];
-            write(inputs, &plan, Blend::new(alpha), &mut sibling, chunk)?;
-            (plan, sibling.publish()?)
+            let (blend, data_start) = (Blend::new(alpha), header.len() as u64);
+            write(inputs, &plan, blend, &sibling, data_start, chunk)?;
+            let sha256 = sibling.settle(options.durable, options.checksums)?;
+            sibling.publish(options.durable)?;
+            (plan, FileIdentity { n_bytes, sha256 })
         }
     };
     let one_sided = pairing.zero_shot_only.iter().map(|&(name, _)| name);
@@ -258,21 +263,28 @@ fn copy(
     source: &Checkpoint,
     sha256: Option<&str>,
     output: &Path,
-    chunk: usize,
+    options: &Options,
 ) -> Result<FileIdentity> {
-    let mut sibling = Sibling::create(output, source.n_bytes, sha256.is_some())?;
+    let chunk = options.chunk_elements.get();
+    let n_bytes = source.n_bytes;
+    let mut sibling = Sibling::create(output, n_bytes)?;
     let mut written = Ok(());
-    scan(source, 0, source.n_bytes, chunk, &mut Vec::new(), |bytes| {
+    scan(source, 0, n_bytes, chunk, &mut Vec::new(), |bytes| {
         if written.is_ok() {
             written = sibling.write(bytes);
         }
     })?;
     written?;
     source.verify_unchanged()?;
-    if sibling.sha256().as_deref() != sha256 {
+    let copied = sibling.settle(options.durable, sha256.is_some())?;
+    if copied.as_deref() != sha256 {
         return Err(Error::Changed {
             path: source.path.clone(),
         });
     }
-    sibling.publish()
+    sibling.publish(options.durable)?;
+    Ok(FileIdentity {
+        n_bytes,
+        sha256: copied,
+    })
 }

@@ -1,6 +1,10 @@
 //! Output that appears whole or not at all: a temporary sibling, fsync, rename.
 
-use crate::{Error, FileIdentity, Result, survey::hexadecimal};
+use crate::{
+    Error, Result,
+    checkpoint::{read_exact_at, write_all_at},
+    survey::hexadecimal,
+};
 use sha2::{Digest, Sha256};
 use std::{
     fs::File,
@@ -14,13 +18,14 @@ pub(crate) struct Sibling {
     path: PathBuf,
     n_bytes: u64,
     file: NamedTempFile,
-    hash: Option<Sha256>,
 }
 
+/// Bytes that are read back at a time for their hash.
+const CHUNK: usize = 1 << 18;
+
 impl Sibling {
-    /// `n_bytes` is the size the file will have, for the message when space runs out; `checksum`
-    /// whether what is written is hashed.
-    pub(crate) fn create(path: &Path, n_bytes: u64, checksum: bool) -> Result<Self> {
+    /// `n_bytes` is the size the file will have.
+    pub(crate) fn create(path: &Path, n_bytes: u64) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".paint-mix-").suffix(".part");
         // As any created file, subject to the umask; a temporary file's own 0600 would hide the
@@ -34,39 +39,63 @@ impl Sibling {
             path: path.to_owned(),
             n_bytes,
             file,
-            hash: checksum.then(Sha256::new),
         })
     }
 
+    /// Appends `bytes`.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Some(hash) = &mut self.hash {
-            hash.update(bytes);
-        }
         let written = self.file.write_all(bytes);
-        written.map_err(|source| write_error(&self.path, self.n_bytes, source))
+        written.map_err(|source| self.failed(source))
     }
 
-    /// SHA-256 of what was written so far, in hexadecimal.
-    pub(crate) fn sha256(&self) -> Option<String> {
-        self.hash.clone().map(hexadecimal)
+    /// Puts `bytes` at `position`; any number of threads may do this.
+    pub(crate) fn write_at(&self, bytes: &[u8], position: u64) -> Result<()> {
+        let written = write_all_at(self.file.as_file(), bytes, position);
+        written.map_err(|source| self.failed(source))
     }
 
-    /// Makes the file appear at its destination.
-    pub(crate) fn publish(self) -> Result<FileIdentity> {
+    /// SHA-256 of what is in the file, in hexadecimal, if `checksum`; meanwhile the file goes to the
+    /// disk if it is to be `durable`.
+    pub(crate) fn settle(&self, durable: bool, checksum: bool) -> Result<Option<String>> {
+        let (synced, hash) = rayon::join(
+            || match durable {
+                true => self.file.as_file().sync_all(),
+                false => Ok(()),
+            },
+            || checksum.then(|| self.sha256()).transpose(),
+        );
+        let settled = synced.and(hash);
+        settled.map_err(|source| self.failed(source))
+    }
+
+    fn sha256(&self) -> io::Result<String> {
+        let (mut hash, mut buffer, mut position) = (Sha256::new(), vec![0; CHUNK], 0);
+        while position < self.n_bytes {
+            let n = (self.n_bytes - position).min(CHUNK as u64) as usize;
+            read_exact_at(self.file.as_file(), &mut buffer[..n], position)?;
+            hash.update(&buffer[..n]);
+            position += n as u64;
+        }
+        Ok(hexadecimal(hash))
+    }
+
+    /// Makes the file appear at its destination; `durable`: the new name is on the disk, too.
+    pub(crate) fn publish(self, durable: bool) -> Result<()> {
         let Self {
             path,
             n_bytes,
             file,
-            hash,
         } = self;
         let failed = |source| write_error(&path, n_bytes, source);
-        file.as_file().sync_all().map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
-        sync_directory(directory(&path)).map_err(failed)?;
-        Ok(FileIdentity {
-            n_bytes,
-            sha256: hash.map(hexadecimal),
-        })
+        match durable {
+            true => sync_directory(directory(&path)).map_err(failed),
+            false => Ok(()),
+        }
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        write_error(&self.path, self.n_bytes, source)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The planned tensors, read and interpolated on all threads while another one writes.
+//! The planned tensors, read, interpolated and written on all threads, each at its own place.
 
 use crate::{
     Error, FloatDtype, Result,
-    blend::{Blend, PIECE},
+    blend::Blend,
     checkpoint::{Checkpoint, Entry},
     compatibility::Group,
     element::Kind,
@@ -10,95 +10,95 @@ use crate::{
     publish::Sibling,
 };
 use rayon::prelude::*;
-use std::{
-    ops::Add,
-    sync::mpsc::{Receiver, channel, sync_channel},
-};
+use std::ops::Add;
 
 /// Pieces that one thread takes at least, so that its scratch space is worth making.
 const MIN_PIECES: usize = 8;
 
-/// Appends the tensors of `plan` to `sibling`; an error if an input or a result is not finite.
-/// `inputs` are the zero-shot and the fine-tuned file.
+/// Puts the tensors of `plan` into `sibling`, from `data_start` on, `chunk` elements at a time on
+/// every thread; an error if an input or a result is not finite. `inputs` are the zero-shot and the
+/// fine-tuned file.
 pub(crate) fn write(
     inputs: [&Checkpoint; 2],
     plan: &Plan<'_>,
     blend: Blend,
-    sibling: &mut Sibling,
+    sibling: &Sibling,
+    data_start: u64,
     chunk: usize,
 ) -> Result<()> {
-    let mixed = std::thread::scope(|scope| {
-        let (sender, full) = sync_channel(1);
-        let (give_back, empty) = channel();
-        let writer = scope.spawn(move || {
-            full.iter().try_for_each(|bytes: Vec<u8>| {
-                sibling.write(&bytes)?;
-                // Nobody wants the buffer after the last chunk.
-                let _ = give_back.send(bytes);
-                Ok(())
-            })
-        });
-        // A writer that has gone has an error to tell.
-        let send = |bytes| sender.send(bytes).is_ok();
-        let mixed = mix(inputs, plan, blend, chunk, &empty, send);
-        drop(sender);
-        let written = writer
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        written.and(mixed)
-    });
-    mixed?.into_result(inputs)?;
+    let pieces = pieces(plan, data_start, chunk as u64);
+    let bad = pieces
+        .par_iter()
+        .with_min_len(MIN_PIECES)
+        .map_init(Scratch::default, |scratch, piece| {
+            let bad = piece.compute(inputs, &plan.tensors[piece.tensor_idx], blend, scratch)?;
+            sibling.write_at(&scratch.out, piece.position)?;
+            Ok((piece.tensor_idx, bad))
+        })
+        .filter(|bad| !matches!(bad, Ok((_, bad)) if bad.is_none()))
+        .collect::<Result<Vec<_>>>()?;
+    let mut findings = Findings::new();
+    for of_tensor in bad.chunk_by(|(one, _), (other, _)| one == other) {
+        let sum = of_tensor
+            .iter()
+            .fold(NonFinite::default(), |sum, (_, bad)| sum + *bad);
+        findings.add(&plan.tensors[of_tensor[0].0], sum);
+    }
+    findings.into_result(inputs)?;
     inputs.iter().try_for_each(|input| input.verify_unchanged())
 }
 
-/// Computes all tensors chunk by chunk into buffers from `empty`, until `send` returns false.
-fn mix<'a>(
-    inputs: [&Checkpoint; 2],
-    plan: &Plan<'a>,
-    blend: Blend,
-    chunk: usize,
-    empty: &Receiver<Vec<u8>>,
-    send: impl Fn(Vec<u8>) -> bool,
-) -> Result<Findings> {
-    let mut findings = Findings::new();
-    for tensor in &plan.tensors {
-        let n = tensor.zero_shot.n_elements();
-        let (mut first, mut bad) = (0, NonFinite::default());
-        while first < n {
-            let len = (n - first).min(chunk as u64) as usize;
-            let mut bytes = empty.try_recv().unwrap_or_default();
-            bytes.resize(len * tensor.dtype.bitsize() / 8, 0);
-            bad = bad + mix_chunk(inputs, tensor, blend, first, &mut bytes)?;
-            if !send(bytes) {
-                return Ok(findings);
-            }
-            first += len as u64;
-        }
-        findings.add(tensor, bad);
-    }
-    Ok(findings)
+/// Consecutive elements of a tensor.
+struct Piece {
+    tensor_idx: usize,
+    /// The first element.
+    first: u64,
+    len: usize,
+    /// Where they belong in the output file.
+    position: u64,
 }
 
-/// Elements of `tensor` from `first` into `out`.
-fn mix_chunk(
-    inputs: [&Checkpoint; 2],
-    tensor: &Planned<'_>,
-    blend: Blend,
-    first: u64,
-    out: &mut [u8],
-) -> Result<NonFinite> {
-    let Some(pair) = FloatPair::of(inputs, tensor) else {
-        let size = tensor.dtype.bitsize() as u64 / 8;
-        inputs[0].read(tensor.zero_shot.start + first * size, out)?;
-        return Ok(NonFinite::default());
-    };
-    out.par_chunks_mut(PIECE * pair.to.size())
-        .enumerate()
-        .with_min_len(MIN_PIECES)
-        .map_init(Scratch::default, |scratch, (piece_idx, out)| {
-            pair.mix(blend, first + (piece_idx * PIECE) as u64, out, scratch)
-        })
-        .try_reduce(NonFinite::default, |one, other| Ok(one + other))
+/// All tensors, in the order of the output.
+fn pieces(plan: &Plan<'_>, data_start: u64, chunk: u64) -> Vec<Piece> {
+    let (mut pieces, mut position) = (Vec::new(), data_start);
+    for (tensor_idx, tensor) in plan.tensors.iter().enumerate() {
+        let n = tensor.zero_shot.n_elements();
+        let mut first = 0;
+        while first < n {
+            let len = (n - first).min(chunk);
+            pieces.push(Piece {
+                tensor_idx,
+                first,
+                len: len as usize,
+                position,
+            });
+            first += len;
+            position += len * tensor.dtype.bitsize() as u64 / 8;
+        }
+    }
+    pieces
+}
+
+impl Piece {
+    /// The output's bytes into `scratch.out`.
+    fn compute(
+        &self,
+        inputs: [&Checkpoint; 2],
+        tensor: &Planned<'_>,
+        blend: Blend,
+        scratch: &mut Scratch,
+    ) -> Result<NonFinite> {
+        let size = tensor.dtype.bitsize() / 8;
+        scratch.out.resize(self.len * size, 0);
+        match FloatPair::of(inputs, tensor) {
+            Some(pair) => pair.mix(blend, self.first, scratch),
+            None => {
+                let start = tensor.zero_shot.start + self.first * size as u64;
+                inputs[0].read(start, &mut scratch.out)?;
+                Ok(NonFinite::default())
+            }
+        }
+    }
 }
 
 /// One side of a floating-point tensor.
@@ -145,6 +145,7 @@ struct Scratch {
     bytes: [Vec<u8>; 2],
     theta: Vec<f32>,
     values: Vec<f32>,
+    out: Vec<u8>,
 }
 
 impl<'a> FloatPair<'a> {
@@ -160,14 +161,9 @@ impl<'a> FloatPair<'a> {
         })
     }
 
-    fn mix(
-        &self,
-        blend: Blend,
-        first: u64,
-        out: &mut [u8],
-        scratch: &mut Scratch,
-    ) -> Result<NonFinite> {
-        let n = out.len() / self.to.size();
+    /// Elements from `first`, as many as `scratch.out` has room for.
+    fn mix(&self, blend: Blend, first: u64, scratch: &mut Scratch) -> Result<NonFinite> {
+        let n = scratch.out.len() / self.to.size();
         let [zero_shot, fine_tuned] = &mut scratch.bytes;
         scratch.theta.resize(n, 0.0);
         scratch.values.resize(n, 0.0);
@@ -175,7 +171,7 @@ impl<'a> FloatPair<'a> {
         self.fine_tuned
             .read(first, fine_tuned, &mut scratch.values)?;
         blend.apply(&mut scratch.theta, &scratch.values);
-        let output = self.to.encode(&scratch.theta, out);
+        let output = self.to.encode(&scratch.theta, &mut scratch.out);
         // What is not finite in an input shows in the output, unless that side has no weight.
         if output == 0 && !blend.is_one_side() {
             return Ok(NonFinite::default());
@@ -194,6 +190,12 @@ struct NonFinite {
     zero_shot: u64,
     fine_tuned: u64,
     output: u64,
+}
+
+impl NonFinite {
+    fn is_none(&self) -> bool {
+        self.zero_shot == 0 && self.fine_tuned == 0 && self.output == 0
+    }
 }
 
 impl Add for NonFinite {

@@ -31,7 +31,8 @@ macro_rules! checkpoint {
     };
 }
 
-static CHECKPOINTS: [Checkpoint; 3] = [
+static CHECKPOINTS: [Checkpoint; 4] = [
+    checkpoint!("world-2xs", 48),
     checkpoint!("world-xs", 48),
     checkpoint!("world-s", 48),
     checkpoint!("photos-small", 32),

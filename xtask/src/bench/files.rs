@@ -21,8 +21,9 @@ pub(super) fn cases(hub: Option<&Path>, run: Option<&Path>) -> Result<Vec<Case>>
             cases.push(preprocess(name, hub, workers));
         }
     }
-    for (name, checksums) in [("interpolate", true), ("interpolate_unhashed", false)] {
-        cases.push(interpolate(name, checksums));
+    // The peer's work; what `cargo xtask` does, beside the peer with an fsync.
+    for (name, as_published) in [("interpolate", false), ("interpolate_published", true)] {
+        cases.push(interpolate(name, as_published));
     }
     if let Some(run) = run {
         let found = alpha_passes(run, Shape::Nested)?;
@@ -70,7 +71,7 @@ fn preprocess(name: &'static str, hub: &Path, workers: usize) -> Case {
 }
 
 /// Both read the same two files; ours are made when the measurement begins, before the peer's.
-fn interpolate(name: &'static str, checksums: bool) -> Case {
+fn interpolate(name: &'static str, as_published: bool) -> Case {
     let directory = workspace::runs().join("bench");
     let place = Checkpoints::at(&directory);
     Case {
@@ -80,11 +81,11 @@ fn interpolate(name: &'static str, checksums: bool) -> Case {
         unit: "MB/s",
         request: Some(json!({
             "work": "interpolate", "a": place.zero_shot(), "b": place.fine_tuned(),
-            "out": place.output("peer"), "threads": machine::cores(),
+            "out": place.output("peer"), "durable": as_published, "threads": machine::cores(),
         })),
         prepare: Box::new(move |_| {
             place.make()?;
-            let measure: Measure = Box::new(move || interpolate::ours(&place, checksums));
+            let measure: Measure = Box::new(move || interpolate::ours(&place, as_published));
             Ok(measure)
         }),
     }

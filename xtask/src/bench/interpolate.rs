@@ -61,11 +61,12 @@ impl Drop for Checkpoints {
     }
 }
 
-/// MB of output per second of one interpolation, durable on the disk; `checksums` as in
-/// [`Options::checksums`]. The peer makes none.
-pub(crate) fn ours(checkpoints: &Checkpoints, checksums: bool) -> Result<f64> {
+/// MB of output per second of one interpolation; `as_published`: on the disk when it returns, with
+/// checksums of all three files. The peer makes none.
+pub(crate) fn ours(checkpoints: &Checkpoints, as_published: bool) -> Result<f64> {
     let options = Options {
-        checksums,
+        checksums: as_published,
+        durable: as_published,
         ..Options::default()
     };
     let (zero_shot, fine_tuned) = (checkpoints.zero_shot(), checkpoints.fine_tuned());

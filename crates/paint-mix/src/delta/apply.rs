@@ -241,7 +241,7 @@ fn add(
         .collect();
     let header = header(&record.metadata(), &listed);
     let n_bytes = header.len() as u64 + listed.iter().map(Listed::n_bytes).sum::<u64>();
-    let mut sibling = Sibling::create(out, n_bytes, false)?;
+    let mut sibling = Sibling::create(out, n_bytes)?;
     sibling.write(&header)?;
     let (mut overflow, mut max_error) = (Group::new("tensors"), 0_f64);
     for (name, entry) in tensors {
@@ -265,7 +265,8 @@ fn add(
         return Err(Error::Overflow { tensors });
     }
     base.verify_unchanged()?;
-    sibling.publish()?;
+    sibling.settle(true, false)?;
+    sibling.publish(true)?;
     Ok(Written {
         weights_sha256: weights_sha256_of(&Checkpoint::open(out)?)?,
         n_bytes,

@@ -81,14 +81,15 @@ pub fn write_delta(
     let listed: Vec<_> = tensors.iter().map(Difference::listed).collect();
     let header = header(&metadata.into(), &listed);
     let n_bytes = header.len() as u64 + listed.iter().map(Listed::n_bytes).sum::<u64>();
-    let mut sibling = Sibling::create(out, n_bytes, false)?;
+    let mut sibling = Sibling::create(out, n_bytes)?;
     sibling.write(&header)?;
     for tensor in &tensors {
         tensor.each_chunk(|_, _, bytes| sibling.write(bytes))?;
     }
     zero_shot.verify_unchanged()?;
     fine_tuned.verify_unchanged()?;
-    sibling.publish()?;
+    sibling.settle(true, false)?;
+    sibling.publish(true)?;
     read_delta(out)
 }
 

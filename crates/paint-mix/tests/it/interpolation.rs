@@ -287,7 +287,7 @@ fn hashes_are_those_of_the_files() {
 }
 
 #[test]
-fn without_checksums_the_bytes_are_the_same() {
+fn without_checksums_and_synchronisation_the_bytes_are_the_same() {
     let (zero_shot, fine_tuned) = weights(31);
     let tensors = |values: &[f32]| [f32s("w", &[values.len()], values)];
     let (zero_shot, fine_tuned) = (tensors(&zero_shot), tensors(&fine_tuned));
@@ -296,6 +296,7 @@ fn without_checksums_the_bytes_are_the_same() {
         let file = |checksums| {
             let options = Options {
                 checksums,
+                durable: checksums,
                 ..chunks_of(9000)
             };
             mixed(dir.path(), &zero_shot, &fine_tuned, alpha, &options)
