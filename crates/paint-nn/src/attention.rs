@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::activation::exp;
 use crate::matmul::{Matrix, Threads, matmul};
-use crate::slices::{for_row_pieces, tensor, values, with_values};
+use crate::slices::{for_row_pieces, lane_max, lane_sum, tensor, values, with_values};
 
 /// `softmax(q · kᵀ / √head_width) · v`, head by head.
 ///
@@ -190,7 +190,7 @@ impl Attention {
             write(2, self.square(&p).t(), grad, 1.0);
             matmul(&mut dp, tokens, grad, v.t(), 1.0, false, Threads::One);
             for (p, dp) in p.chunks_exact(tokens).zip(dp.chunks_exact_mut(tokens)) {
-                let dot: f32 = p.iter().zip(&*dp).map(|(p, dp)| p * dp).sum();
+                let dot = lane_sum(p, dp, |p, dp| p * dp);
                 for (dp, p) in dp.iter_mut().zip(p) {
                     *dp = p * (*dp - dot);
                 }
@@ -205,14 +205,11 @@ impl Attention {
 /// Softmax in place, shifted by the maximum.
 #[inline(always)]
 fn softmax(row: &mut [f32]) {
-    let mut max = f32::NEG_INFINITY;
-    for &x in &*row {
-        max = max.max(x);
-    }
+    let max = lane_max(row);
     for x in &mut *row {
         *x = exp(*x - max);
     }
-    let inverse = 1.0 / row.iter().sum::<f32>();
+    let inverse = 1.0 / lane_sum(row, row, |x, _| x);
     for x in row {
         *x *= inverse;
     }

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use crate::activation::exp;
-use crate::slices::{for_row_pieces, tensor, values, with_values};
+use crate::slices::{for_row_pieces, lane_max, lane_sum, tensor, values, with_values};
 
 /// Mean over the rows of `−Σ_c t_c · log softmax(logits)_c`, a scalar, where the target `t`
 /// is `1 − label_smoothing` on the row's class plus `label_smoothing / n_classes` on all.
@@ -56,9 +56,9 @@ impl CustomOp1 for CrossEntropy {
                 for ((loss, row), &target) in
                     losses.iter_mut().zip(rows).zip(&self.targets[first..])
                 {
-                    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                    let log_sum = max + row.iter().map(|z| exp(z - max)).sum::<f32>().ln();
-                    let mean = row.iter().sum::<f32>() / n_classes as f32;
+                    let max = lane_max(row);
+                    let log_sum = max + lane_sum(row, row, |z, _| exp(z - max)).ln();
+                    let mean = lane_sum(row, row, |z, _| z) / n_classes as f32;
                     let expected =
                         (1.0 - self.smoothing) * row[target as usize] + self.smoothing * mean;
                     *loss = log_sum - expected;
@@ -88,11 +88,14 @@ impl CustomOp1 for CrossEntropy {
                     for ((out, row), &target) in
                         out.chunks_exact_mut(n_classes).zip(rows).zip(targets)
                     {
-                        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                        out.iter_mut().zip(row).for_each(|(o, z)| *o = exp(z - max));
-                        let inverse = 1.0 / out.iter().sum::<f32>();
-                        out.iter_mut()
-                            .for_each(|o| *o = scale * (*o * inverse - smooth));
+                        let max = lane_max(row);
+                        for (o, z) in out.iter_mut().zip(row) {
+                            *o = exp(z - max);
+                        }
+                        let inverse = 1.0 / lane_sum(out, out, |o, _| o);
+                        for o in out.iter_mut() {
+                            *o = scale * (*o * inverse - smooth);
+                        }
                         out[target as usize] -= scale * (1.0 - self.smoothing);
                     }
                 },

@@ -61,7 +61,9 @@ impl CustomOp3 for Embed {
                     let (head, tail) = out.split_at_mut(d);
                     head.copy_from_slice(class);
                     tail.copy_from_slice(&patches[(first + i) * from..][..from]);
-                    out.iter_mut().zip(position).for_each(|(out, p)| *out += p);
+                    for (out, p) in out.iter_mut().zip(position) {
+                        *out += p;
+                    }
                 }
             },
         );
@@ -86,7 +88,9 @@ impl CustomOp3 for Embed {
                 #[inline(always)]
                 |range, sum| {
                     for image in grad[range.start * to..range.end * to].chunks_exact(to) {
-                        sum.iter_mut().zip(image).for_each(|(s, g)| *s += g);
+                        for (s, g) in sum.iter_mut().zip(image) {
+                            *s += g;
+                        }
                     }
                 },
             ))

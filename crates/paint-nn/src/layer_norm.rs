@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
-use crate::slices::{for_row_pieces, reduce_rows, rows_of, tensor, values, with_values};
+use crate::slices::{for_row_pieces, lane_sum, reduce_rows, rows_of, tensor, values, with_values};
 
 /// `(x − mean) / sqrt(variance + eps) · weight + bias` over the last dimension.
 ///
@@ -123,26 +123,6 @@ pub(crate) fn grad_affine(x: &[f32], grad: &[f32], d: usize, moments: &[f32]) ->
     );
     let bias = weight.split_off(d);
     [weight, bias]
-}
-
-/// Sum of `term` over pairs of values in sixteen lanes, so that it vectorises; the order is fixed.
-#[inline(always)]
-fn lane_sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
-    let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
-    let mut lanes = [0.0f32; 16];
-    for (a, b) in a.iter().zip(b) {
-        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += term(a, b);
-        }
-    }
-    let mut total = 0.0;
-    for (&a, &b) in a_tail.iter().zip(b_tail) {
-        total += term(a, b);
-    }
-    for lane in lanes {
-        total += lane;
-    }
-    total
 }
 
 /// Mean and reciprocal standard deviation.

@@ -89,9 +89,9 @@ impl Linear {
                 #[inline(always)]
                 |_, out| {
                     for row in out.chunks_exact_mut(n_out) {
-                        row.iter_mut()
-                            .zip(bias)
-                            .for_each(|(out, bias)| *out += bias);
+                        for (out, bias) in row.iter_mut().zip(bias) {
+                            *out += bias;
+                        }
                     }
                 },
             );
@@ -114,7 +114,9 @@ impl Linear {
                 1,
                 #[inline(always)]
                 |_, out| {
-                    out.iter_mut().for_each(|x| *x = activation.value(*x));
+                    for x in out {
+                        *x = activation.value(*x);
+                    }
                 },
             );
             return before;

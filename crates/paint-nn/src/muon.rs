@@ -103,8 +103,9 @@ fn orthogonalized(values: Vec<f32>, rows: usize, columns: usize) -> Vec<f32> {
         vectorized(
             #[inline(always)]
             || {
-                let pairs = square.iter_mut().zip(&gram);
-                pairs.for_each(|(square, gram)| *square += b * gram);
+                for (square, gram) in square.iter_mut().zip(&gram) {
+                    *square += b * gram;
+                }
             },
         );
         let polynomial = Matrix::new(&square, n, n, n);
@@ -117,8 +118,9 @@ fn orthogonalized(values: Vec<f32>, rows: usize, columns: usize) -> Vec<f32> {
         vectorized(
             #[inline(always)]
             || {
-                let pairs = x.iter_mut().zip(&next);
-                pairs.for_each(|(x, next)| *x = a * *x + next);
+                for (x, next) in x.iter_mut().zip(&next) {
+                    *x = a * *x + next;
+                }
             },
         );
     }

@@ -90,6 +90,47 @@ pub(crate) fn vectorized<T>(f: impl FnOnce() -> T) -> T {
     Arch::new().dispatch(Op(f))
 }
 
+/// Sum of `term` over pairs of values in sixteen lanes, so that it vectorises; the order is fixed.
+#[inline(always)]
+pub(crate) fn lane_sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    let mut lanes = [0.0f32; 16];
+    for (a, b) in a.iter().zip(b) {
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += term(a, b);
+        }
+    }
+    let mut total = 0.0;
+    for (&a, &b) in a_tail.iter().zip(b_tail) {
+        total += term(a, b);
+    }
+    for lane in lanes {
+        total += lane;
+    }
+    total
+}
+
+/// The largest value, in sixteen lanes as well; negative infinity for none. NaN is passed over.
+#[inline(always)]
+pub(crate) fn lane_max(values: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (chunks, tail) = values.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, value);
+        }
+    }
+    let mut max = f32::NEG_INFINITY;
+    for &value in tail {
+        max = larger(max, value);
+    }
+    for lane in lanes {
+        max = larger(max, lane);
+    }
+    max
+}
+
 /// Elements below which threads cost more than they bring.
 const PARALLEL_FROM: usize = 1 << 14;
 
@@ -193,7 +234,9 @@ pub(crate) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
         |range, sum| {
             let rows = &values[range.start * columns..range.end * columns];
             for row in rows.chunks_exact(columns) {
-                sum.iter_mut().zip(row).for_each(|(s, v)| *s += v);
+                for (s, v) in sum.iter_mut().zip(row) {
+                    *s += v;
+                }
             }
         },
     )

@@ -296,12 +296,12 @@ impl Layer {
             // A custom operation runs forward once, so the lock is empty here.
             let _ = self.kept.set(kept);
         } else {
-            blocks.for_each(|(out, x)| {
+            let scratch = || Kept::zeros(block.min(rows), d, hidden);
+            blocks.for_each_init(scratch, |kept, (out, x)| {
                 run(&mut || {
-                    let mut kept = Kept::zeros(x.len() / d, d, hidden);
-                    let mut slices = kept.blocks(x.len() / d, d, hidden);
-                    self.forward_block(&weights, x, out, &mut slices[0]);
-                    self.finish_block(&weights, &mut kept.before, out);
+                    let kept = &mut kept.blocks(x.len() / d, d, hidden)[0];
+                    self.forward_block(&weights, x, out, kept);
+                    self.finish_block(&weights, kept.before, out);
                 });
             });
         }
@@ -340,9 +340,9 @@ impl Layer {
             1,
             #[inline(always)]
             |_, piece| {
-                piece
-                    .iter_mut()
-                    .for_each(|x| *x = self.activation.value(*x))
+                for x in piece {
+                    *x = self.activation.value(*x);
+                }
             },
         );
         add_product(out, self.attention.width, hidden, self.hidden, w[FC2]);
