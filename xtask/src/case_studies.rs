@@ -1,13 +1,13 @@
 //! The data of question 5, made where it is not there and opened for a model.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use paint_data::{Dataset, Hub, SplitName, Task, class_halves};
 use paint_world::{
-    COUNTING_SIZES, QUESTION_SIZES, TYPOGRAPHIC_SIZES, counting_task, questions_task,
-    write_attacked, write_counting, write_questions, write_typographic,
+    COUNTING_SIZES, QUESTION_KINDS, QUESTION_SIZES, SEEN_COUNTS, TYPOGRAPHIC_SIZES, counting_task,
+    questions_task, write_attacked, write_counting, write_questions, write_typographic,
 };
 
-use crate::options::Asked;
+use crate::options::{Asked, Settings};
 use crate::plan::{Images, Outlook};
 use crate::prepared::{Prepared, Source};
 use crate::progress::Console;
@@ -25,18 +25,76 @@ pub(crate) struct Attacked {
     pub(crate) unseen_clean: Prepared,
 }
 
+/// Scenes to count in.
+pub(crate) struct Counting {
+    /// All counts.
+    pub(crate) all: Prepared,
+    /// The counts to patch on, which are then the only answers: the others would only be learnt to
+    /// be wrong.
+    pub(crate) seen: Prepared,
+}
+
 /// The data of all studies.
 pub(crate) struct CaseData {
     pub(crate) attacked: Attacked,
     /// Where the suite is of the embedded world.
-    pub(crate) counting: Option<Prepared>,
+    pub(crate) counting: Option<Counting>,
     pub(crate) questions: Option<Prepared>,
+}
+
+/// A case study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Study {
+    Typographic,
+    Counting,
+    Questions,
+}
+
+impl Study {
+    pub(crate) const ALL: [Self; 3] = [Self::Typographic, Self::Counting, Self::Questions];
+
+    /// What a suite's `[case_studies]` calls it.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Typographic => "typographic",
+            Self::Counting => "counting",
+            Self::Questions => "questions",
+        }
+    }
+
+    /// How it is patched.
+    pub(crate) fn settings(self, asked: &Asked<'_>) -> Result<Settings> {
+        asked.settings_of(self.key())
+    }
+}
+
+/// The hyperparameters of every study, for `run.toml`.
+///
+/// # Errors
+/// If the suite has some for a study that there is not, or values out of range.
+pub(crate) fn hyperparameters(asked: &Asked<'_>) -> Result<toml::Table> {
+    let known = Study::ALL.map(Study::key);
+    let mut given = asked.suite.case_studies.keys();
+    if let Some(unknown) = given.find(|key| !known.contains(&key.as_str())) {
+        bail!(
+            "suite {}: [case_studies.{unknown}]: the case studies are {}",
+            asked.suite.name,
+            known.join(", ")
+        );
+    }
+    let of = |study: Study| {
+        let config = study.settings(asked)?.fine_tune;
+        Ok((study.key().to_owned(), toml::Value::try_from(config)?))
+    };
+    Study::ALL.into_iter().map(of).collect()
 }
 
 /// Training images under attack, of a dataset that has more.
 const N_ATTACKED: usize = 4_000;
+
 /// A study before its data is made.
 pub(crate) struct Expected {
+    pub(crate) study: Study,
     pub(crate) images: Images,
     /// How often test images of as many other classes are answered too.
     pub(crate) n_more: u64,
@@ -55,13 +113,20 @@ pub(crate) fn expected(outlook: &Outlook<'_>) -> Vec<Expected> {
     };
     // Attacked and clean, before and after.
     let mut studies = vec![Expected {
+        study: Study::Typographic,
         images: typographic,
         n_more: 4,
     }];
     if first.of_world {
-        for (name, sizes) in [("counting", COUNTING_SIZES), ("questions", QUESTION_SIZES)] {
-            let images = limited(sizes, name);
-            studies.push(Expected { images, n_more: 0 });
+        for (study, sizes) in [
+            (Study::Counting, COUNTING_SIZES),
+            (Study::Questions, QUESTION_SIZES),
+        ] {
+            studies.push(Expected {
+                study,
+                images: limited(sizes, study.key()),
+                n_more: 0,
+            });
         }
     }
     studies
@@ -101,8 +166,9 @@ impl CaseData {
         write_questions(&root, QUESTION_SIZES, &|n| bar.inc(n))?;
         bar.finish_and_clear();
         let (model, counting) = (&subject.model, counting_task());
-        let counting = Prepared::open(&counting, &ALL, model, &source, console)?;
+        let counting = Counting::of(Prepared::open(&counting, &ALL, model, &source, console)?)?;
         let questions = Prepared::open_questions(&questions_task(), &ALL, model, &source, console)?;
+        every_kind_is_asked(&questions)?;
         Ok(Self {
             attacked,
             counting: Some(counting),
@@ -117,11 +183,42 @@ impl CaseData {
             unseen,
             unseen_clean,
         } = &self.attacked;
+        let counting = self.counting.as_ref().map(|counting| &counting.all);
         let all = [patching, unseen, unseen_clean].into_iter();
-        let all = all.chain(&self.counting).chain(&self.questions);
+        let all = all.chain(counting).chain(&self.questions);
         all.flat_map(Prepared::keys)
             .map(|(name, key)| (name, toml::Value::String(key)))
             .collect()
+    }
+}
+
+impl Counting {
+    /// Every count that is told of must have an image: nobody waits for a fine-tuning to hear of it.
+    fn of(all: Prepared) -> Result<Self> {
+        let test = all.table(SplitName::Test)?.labels();
+        if let Some(class) = (0..all.class_names.len()).find(|&c| !test.contains(&(c as u32))) {
+            bail!(
+                "{}: none of {} test images shows {} things; give a larger --limit",
+                all.name,
+                test.len(),
+                all.class_names[class]
+            );
+        }
+        let seen = all.of_classes(&SEEN_COUNTS, format!("{}-seen", all.name))?;
+        Ok(Self { all, seen })
+    }
+}
+
+fn every_kind_is_asked(questions: &Prepared) -> Result<()> {
+    let asked = questions.asked(SplitName::Test)?;
+    let kinds = asked.context("a task of questions")?.kinds;
+    match QUESTION_KINDS.iter().find(|kind| !kinds.contains(kind)) {
+        None => Ok(()),
+        Some(kind) => bail!(
+            "{}: none of {} test questions is of the kind \u{201c}{kind}\u{201d}; give a larger --limit",
+            questions.name,
+            kinds.len()
+        ),
     }
 }
 

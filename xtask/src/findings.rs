@@ -136,7 +136,7 @@ pub(crate) fn findings(
         .collect::<Result<_>>()?;
     let validation_curves = results
         .iter()
-        .map(|(task, patched)| curve(task, patched))
+        .map(|(task, patched)| curve(&task.name, patched))
         .collect::<Result<_>>()?;
     let n = |task: &Prepared| {
         Ok((
@@ -148,10 +148,7 @@ pub(crate) fn findings(
     Ok(Rq1Findings {
         rows,
         mean: mean_row(results, supported)?,
-        supported: match supported {
-            [one] => one.name.clone(),
-            several => format!("mean of {} supported tasks", several.len()),
-        },
+        supported: supported_name(supported),
         validation_curves,
         test_curves: Vec::new(),
         choice: AlphaChoice {
@@ -185,6 +182,14 @@ pub(crate) fn findings(
         },
         skipped,
     })
+}
+
+/// What figures call the supported tasks.
+pub(crate) fn supported_name(supported: &[Prepared]) -> String {
+    match supported {
+        [one] => one.name.clone(),
+        several => format!("mean of {} supported tasks", several.len()),
+    }
 }
 
 /// The verdict on question 1, computed from the numbers alone.
@@ -253,7 +258,8 @@ fn mean_row(results: &[(&Prepared, Patched)], supported: &[Prepared]) -> Result<
     })
 }
 
-fn curve(task: &Prepared, patched: &Patched) -> Result<Curve> {
+/// Validation accuracies on the way from zero-shot to fine-tuned.
+pub(crate) fn curve(task: &str, patched: &Patched) -> Result<Curve> {
     let measured = patched.searched.points.iter().filter_map(|(alpha, on)| {
         let on: Option<Vec<Proportion>> = on.iter().copied().collect();
         Some((*alpha, on?))
@@ -266,7 +272,7 @@ fn curve(task: &Prepared, patched: &Patched) -> Result<Curve> {
         })
     });
     Ok(Curve {
-        task: task.name.clone(),
+        task: task.to_owned(),
         points: points.collect::<Result<_>>()?,
         chosen: Some(Alpha::new(patched.searched.choice.alpha)?),
     })

@@ -152,7 +152,7 @@ impl<'a> Asked<'a> {
         defaults: Defaults,
         console: &Console,
     ) -> Result<Self> {
-        let suite = find_suite(&args.suite)?;
+        let mut suite = find_suite(&args.suite)?;
         let mut patching = suite.patching.clone();
         if let Some(unknown) = args.tasks.iter().find(|task| !patching.contains(task)) {
             bail!(
@@ -182,6 +182,9 @@ impl<'a> Asked<'a> {
             halvings: if args.quick { 0 } else { defaults.halvings },
             ..defaults
         };
+        if args.quick {
+            suite.case_studies.clear();
+        }
         Ok(Self {
             name: format!("{question}{}", if args.quick { "-quick" } else { "" }),
             settings: args.common.settings(&suite, &defaults)?,
@@ -189,6 +192,23 @@ impl<'a> Asked<'a> {
             suite,
             limit_validation: args.common.limit,
             common: &args.common,
+        })
+    }
+
+    /// The settings of a case study: those of its own that the suite gives it.
+    pub(crate) fn settings_of(&self, study: &str) -> Result<Settings> {
+        let mut table = self.suite.fine_tune.clone().unwrap_or_default();
+        table.extend(
+            self.suite
+                .case_studies
+                .get(study)
+                .cloned()
+                .unwrap_or_default(),
+        );
+        let key = format!("case_studies.{study}");
+        Ok(Settings {
+            fine_tune: self.common.fine_tune(table, &self.suite, &key)?,
+            ..self.settings.clone()
         })
     }
 
@@ -206,19 +226,26 @@ impl<'a> Asked<'a> {
 }
 
 impl Common {
+    /// Hyperparameters as the suite's `table` has them where no option is given, checked.
+    fn fine_tune(&self, table: toml::Table, suite: &Suite, key: &str) -> Result<FineTuneConfig> {
+        let of_suite: FineTuneConfig = table.try_into().map_err(|e: toml::de::Error| {
+            anyhow!("suite {}: [{key}]: {}", suite.name, e.message())
+        })?;
+        let fine_tune = FineTuneConfig {
+            seed: self.seed,
+            steps: self.steps.unwrap_or(of_suite.steps),
+            batch: self.batch.unwrap_or(of_suite.batch),
+            learning_rate: self.learning_rate.unwrap_or(of_suite.learning_rate),
+            ..of_suite
+        };
+        fine_tune.check()?;
+        Ok(fine_tune)
+    }
+
     /// Hyperparameters and rule, checked.
     pub(crate) fn settings(&self, suite: &Suite, defaults: &Defaults) -> Result<Settings> {
-        let mut fine_tune: FineTuneConfig = match &suite.fine_tune {
-            Some(table) => table.clone().try_into().map_err(|e: toml::de::Error| {
-                anyhow!("suite {}: [fine_tune]: {}", suite.name, e.message())
-            })?,
-            None => FineTuneConfig::default(),
-        };
-        fine_tune.seed = self.seed;
-        fine_tune.steps = self.steps.unwrap_or(fine_tune.steps);
-        fine_tune.batch = self.batch.unwrap_or(fine_tune.batch);
-        fine_tune.learning_rate = self.learning_rate.unwrap_or(fine_tune.learning_rate);
-        fine_tune.check()?;
+        let fine_tune = suite.fine_tune.clone().unwrap_or_default();
+        let fine_tune = self.fine_tune(fine_tune, suite, "fine_tune")?;
         let number = |option: &str, value: f64, largest: f64, unit: &str| match (0.0..=largest)
             .contains(&value)
         {

@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 use paint_data::{SplitName, Task, TaskSource, n_validation};
+use paint_tune::FineTuneConfig;
 use paint_world::Sizes;
 use serde_json::json;
 
@@ -138,8 +139,7 @@ impl<'a> Outlook<'a> {
 
     /// Training images of one fine-tuning.
     pub(crate) fn fine_tuning(&self) -> u64 {
-        let config = &self.asked.settings.fine_tune;
-        config.steps * config.batch as u64
+        passes(&self.asked.settings.fine_tune)
     }
 
     /// The supported tasks before anything is patched, once for all that comes.
@@ -179,12 +179,17 @@ impl<'a> Outlook<'a> {
 
     /// Question 1's path for one task.
     pub(crate) fn patch(&self, task: &Images) -> Vec<Step> {
+        self.patch_with(task, &self.asked.settings.fine_tune)
+    }
+
+    /// As [`Outlook::patch`], fine-tuned in another way.
+    pub(crate) fn patch_with(&self, task: &Images, fine_tune: &FineTuneConfig) -> Vec<Step> {
         let on = std::slice::from_ref(task);
         let step = |what, work, passes| Step::new(format!("{}: {what}", task.name), work, passes);
         // Zero-shot, fine-tuned and patched on the task; patched on the supported ones.
         let test = self.test(on).zip(task.test).map(|(all, own)| all + 2 * own);
         vec![
-            step("fine-tuning", Work::Training, Some(self.fine_tuning())),
+            step("fine-tuning", Work::Training, Some(passes(fine_tune))),
             step("alpha on validation", Work::Forward, self.search(on)),
             step("test", Work::Forward, test),
         ]
@@ -195,6 +200,11 @@ impl<'a> Outlook<'a> {
         let each = self.patching.iter().flat_map(|task| self.patch(task));
         std::iter::once(self.zero_shot()).chain(each).collect()
     }
+}
+
+/// Images through the model in one fine-tuning.
+fn passes(config: &FineTuneConfig) -> u64 {
+    config.steps * config.batch as u64
 }
 
 /// Prints the steps that `steps` gives, for each of the models.

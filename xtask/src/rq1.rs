@@ -67,6 +67,7 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
         models: Vec::new(),
         transfer: Vec::new(),
         fine_tune: None,
+        case_studies: BTreeMap::new(),
     };
     let model = &args.common.model;
     let model = model.as_ref().context("give the model with --model DIR")?;

@@ -11,10 +11,10 @@ use paint_report::{
 };
 use paint_world::{BETWEEN_COUNTS, BEYOND_COUNTS, SEEN_COUNTS};
 
-use crate::case_studies::{Attacked, CaseData, expected};
+use crate::case_studies::{Attacked, CaseData, Counting, Study, expected, hyperparameters};
 use crate::examples::before_after;
-use crate::findings::{change, estimate, task_change};
-use crate::options::{Asked, Defaults, SuiteArgs};
+use crate::findings::{self, change, curve, estimate, supported_name, task_change};
+use crate::options::{Asked, Defaults, Settings, SuiteArgs};
 use crate::patching::{Patched, patch};
 use crate::plan::{self, Outlook, Step, Work};
 use crate::prepared::Prepared;
@@ -51,20 +51,28 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         );
     }
     asked.patching.clear();
+    let fine_tune = hyperparameters(&asked)?;
     if args.suite.plan {
+        let studies: Vec<Settings> = Study::ALL
+            .iter()
+            .map(|study| study.settings(&asked))
+            .collect::<Result<_>>()?;
+        let steps = |outlook: &Outlook<'_>| steps(outlook, &studies);
         return plan::print(&asked, &[asked.model()?], steps, console);
     }
     let tasks = Tasks::find(&asked, console)?;
     let subject = Subject::open(asked.model()?, &tasks, console)?;
     let data = CaseData::open(&subject, &tasks, &asked, console)?;
-    let mut run = Run::open(&asked, data.keys(), &tasks, &[&subject], started, console)?;
+    let mut options = data.keys();
+    options.insert("fine_tune".to_owned(), fine_tune.into());
+    let mut run = Run::open(&asked, options, &tasks, &[&subject], started, console)?;
 
-    let mut studies = vec![typographic(&subject, &data.attacked, &run)?];
+    let mut studies = vec![typographic(&subject, &data.attacked, &mut run)?];
     let attack = &studies[0].study.sets;
     let (attack_gain, clean_change) = (attack[0].change, attack[1].change);
     let (mut unseen_count, mut multiple_choice_gain) = (None, None);
     if let Some(task) = &data.counting {
-        let found = counting(&subject, task, &run)?;
+        let found = counting(&subject, task, &mut run)?;
         let seven = &found.study.sets[0];
         unseen_count = Some(UnseenCount {
             accuracy: seven.after,
@@ -73,7 +81,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         studies.push(found);
     }
     if let Some(task) = &data.questions {
-        let found = questions(&subject, task, &run)?;
+        let found = questions(&subject, task, &mut run)?;
         multiple_choice_gain = Some(found.study.sets[0].change);
         studies.push(found);
     }
@@ -95,6 +103,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     });
     let findings = Rq5Findings {
         studies: studies.into_iter().map(|found| found.study).collect(),
+        supported: supported_name(&subject.supported),
         notes: notes(&data),
     };
     record(&mut run, &subject, &findings.studies)?;
@@ -109,10 +118,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     })
 }
 
-fn steps(outlook: &Outlook<'_>) -> Vec<Step> {
+fn steps(outlook: &Outlook<'_>, settings: &[Settings]) -> Vec<Step> {
     let mut steps = vec![outlook.zero_shot()];
     for study in expected(outlook) {
-        steps.extend(outlook.patch(&study.images));
+        let fine_tune = &settings[study.study as usize].fine_tune;
+        steps.extend(outlook.patch_with(&study.images, fine_tune));
         let passes = study.images.test.map(|n| study.n_more * n);
         if study.n_more > 0 {
             let what = format!("{}: other classes", study.images.name);
@@ -164,6 +174,7 @@ fn found(
             name: name.to_owned(),
             description,
             alpha: Alpha::new(patched.searched.choice.alpha)?,
+            validation: curve(name, patched)?,
             sets,
             supported_change: change(mean_difference(&changes)?)?,
             examples,
@@ -172,16 +183,18 @@ fn found(
     })
 }
 
-fn patched(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Patched> {
-    let patched = patch(subject, task, &task.name, &run.asked.settings, run)?;
+fn patched(study: Study, subject: &Subject, task: &Prepared, run: &mut Run<'_>) -> Result<Patched> {
+    let settings = study.settings(run.asked)?;
+    let patched = patch(subject, task, &task.name, &settings, run)?;
+    findings::record(run, subject, &task.name, &patched)?;
     patched.keep(subject, task, &run.dir)?;
     run.console
         .say(format!("{}: {}", task.name, patched.searched.choice.reason));
     Ok(patched)
 }
 
-fn typographic(subject: &Subject, data: &Attacked, run: &Run<'_>) -> Result<Found> {
-    let patched = patched(subject, &data.patching, run)?;
+fn typographic(subject: &Subject, data: &Attacked, run: &mut Run<'_>) -> Result<Found> {
+    let patched = patched(Study::Typographic, subject, &data.patching, run)?;
     let name = format!("{}/chosen", data.patching.name);
     let theta = patched.theta(subject)?;
     let both = |on: &Prepared| -> Result<[Predictions; 2]> {
@@ -213,11 +226,9 @@ fn typographic(subject: &Subject, data: &Attacked, run: &Run<'_>) -> Result<Foun
     found("Typographic attacks", description, &patched, sets, examples)
 }
 
-fn counting(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Found> {
-    // The other counts are not among the answers in training, which would only teach that they
-    // are wrong.
-    let seen = task.of_classes(&SEEN_COUNTS, format!("{}-seen", task.name))?;
-    let patched = patched(subject, &seen, run)?;
+fn counting(subject: &Subject, data: &Counting, run: &mut Run<'_>) -> Result<Found> {
+    let Counting { all: task, seen } = data;
+    let patched = patched(Study::Counting, subject, seen, run)?;
     let name = format!("{}/chosen", seen.name);
     let before = &subject.zero_shot_answers(task, TEST, &run.dir)?;
     let after = &subject.answers(&patched.theta(subject)?, &name, task, TEST, &run.dir)?;
@@ -248,8 +259,8 @@ fn counting(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Found> 
     found("Counting", description, &patched, sets, examples)
 }
 
-fn questions(subject: &Subject, task: &Prepared, run: &Run<'_>) -> Result<Found> {
-    let patched = patched(subject, task, run)?;
+fn questions(subject: &Subject, task: &Prepared, run: &mut Run<'_>) -> Result<Found> {
+    let patched = patched(Study::Questions, subject, task, run)?;
     let (before, after) = (&patched.zero_shot[0], &patched.chosen[0]);
     let mut sets = vec![set("all questions", before, after)?];
     let asked = task.asked(TEST)?.context("a task of questions")?;

@@ -54,9 +54,13 @@ impl Planned {
 
     /// The lines of a plan for the model of random weights, which must write nothing.
     fn lines(&self, question: &str, suite: &Path) -> Vec<Value> {
+        self.lines_with(question, suite, &[])
+    }
+
+    fn lines_with(&self, question: &str, suite: &Path, options: &[&str]) -> Vec<Value> {
         let model = self.directory.path().join("model");
         let mut command = self.command(question, suite);
-        command.arg("--json");
+        command.arg("--json").args(options);
         match question {
             "rq2" => {
                 // The same model under two names.
@@ -119,6 +123,37 @@ fn passes_are_those_of_the_run() {
         12 * 500 + 11 * 1_000
     );
     assert_eq!(passes(&lines, "signs: test"), 3 * 1_000 + 2_000);
+}
+
+#[test]
+fn case_studies_are_fine_tuned_as_the_suite_says() {
+    let planned = Planned::new();
+    let suite = |name: &str, study: &str| {
+        let path = planned.directory.path().join(name);
+        std::fs::write(
+            &path,
+            format!("{SUITE}\n[case_studies.{study}]\nsteps = 90\n"),
+        )
+        .unwrap();
+        path
+    };
+    let known = suite("known.toml", "counting");
+    let lines = planned.lines("rq5", &known);
+    assert_eq!(passes(&lines, "counting: fine-tuning"), 90 * 8);
+    assert_eq!(passes(&lines, "questions: fine-tuning"), 40 * 8);
+    let lines = planned.lines_with("rq5", &known, &["--quick"]);
+    assert_eq!(passes(&lines, "counting: fine-tuning"), 40 * 8);
+    let lines = planned.lines_with("rq5", &known, &["--steps", "7"]);
+    assert_eq!(passes(&lines, "counting: fine-tuning"), 7 * 8);
+    let unknown = planned
+        .command("rq5", &suite("unknown.toml", "counts"))
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(
+        !unknown.status.success() && message.contains("[case_studies.counts]"),
+        "{message}"
+    );
 }
 
 #[test]

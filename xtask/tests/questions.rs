@@ -213,6 +213,11 @@ fn question_5_has_three_case_studies() {
         &["--tasks", "digits"],
         &["patching tasks of its own"],
     );
+    // What a study lacks is said before anything is trained.
+    let trained = written(&asked.question.runs);
+    let few = ["--model", &model, "--limit", "4", "--steps", "3"];
+    asked.fails("rq5", &few, &["counting: none of 4", "--limit"]);
+    assert_eq!(written(&asked.question.runs), trained);
 }
 
 #[test]

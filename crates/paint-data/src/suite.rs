@@ -34,6 +34,10 @@ pub struct Suite {
     /// Hyperparameters of fine-tuning that suit the model; read by whoever trains.
     #[serde(default)]
     pub fine_tune: Option<toml::Table>,
+    /// Where single case studies are fine-tuned otherwise, by the study's name: replaces values of
+    /// `fine_tune`.
+    #[serde(default)]
+    pub case_studies: BTreeMap<String, toml::Table>,
 }
 
 impl Suite {

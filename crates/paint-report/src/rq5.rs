@@ -2,7 +2,10 @@
 
 use crate::page::{Block, Section};
 use crate::table::{Cell, Table};
-use crate::{Alpha, BeforeAfter, Error, Estimate, Gallery, Result, number};
+use crate::{
+    Alpha, BeforeAfter, Curve, CurvePoint, Error, Estimate, Gallery, Result, Split, alpha_panels,
+    number,
+};
 
 /// One set of images of a study, before and after patching.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +29,9 @@ pub struct Rq5Study {
     pub description: String,
     /// The alpha that validation chose.
     pub alpha: Alpha,
+    /// Accuracies on validation images of what was trained on, from which alpha was chosen; with
+    /// the points of alpha = 0 and 1.
+    pub validation: Curve,
     /// The sets tested, at least one.
     pub sets: Vec<StudySet>,
     /// Mean change on the supported tasks, a fraction, paired.
@@ -39,6 +45,8 @@ pub struct Rq5Study {
 pub struct Rq5Findings {
     /// The studies, in reading order.
     pub studies: Vec<Rq5Study>,
+    /// What the curves' supported accuracies are of: the task, or "mean of three supported tasks".
+    pub supported: String,
     /// Remarks on how the numbers came about; sentences.
     pub notes: Vec<String>,
 }
@@ -81,7 +89,56 @@ pub fn rq5_sections(findings: &Rq5Findings) -> Result<Vec<Section>> {
         Section::new(&study.name, blocks)
     };
     let studies = findings.studies.iter().map(study);
-    Ok(std::iter::once(results).chain(studies).collect())
+    let alpha = Section::new("How far patching could go", limits(findings)?);
+    Ok(std::iter::once(results)
+        .chain(studies)
+        .chain([alpha])
+        .collect())
+}
+
+/// What fine-tuning would reach and at what cost, and what was left of it at the chosen alpha.
+fn limits(findings: &Rq5Findings) -> Result<Vec<Block>> {
+    let curves: Vec<Curve> = findings
+        .studies
+        .iter()
+        .map(|study| study.validation.clone())
+        .collect();
+    let columns = [
+        "study",
+        "model",
+        "α",
+        "patched on",
+        findings.supported.as_str(),
+    ];
+    let caption = "Accuracy on validation images in per cent: what the study was fine-tuned on, and the supported \
+                   tasks; in brackets 95\u{a0}% intervals";
+    let rows = findings.studies.iter().flat_map(limit_rows).collect();
+    let table = Table::new(caption, columns.map(str::to_owned).into(), rows);
+    let figure = alpha_panels(&curves, &findings.supported, Split::Validation)?;
+    Ok(vec![Block::Table(table), Block::Figure(figure)])
+}
+
+fn limit_rows(study: &Rq5Study) -> Vec<Vec<Cell>> {
+    let row = |model: &str, alpha: f64| {
+        let is_there = |point: &&CurvePoint| point.alpha.get() == alpha;
+        let point = study.validation.points.iter().find(is_there)?;
+        Some(vec![
+            Cell::text(&study.name),
+            Cell::text(model),
+            Cell::number(number::alpha(point.alpha)),
+            Cell::percent(&point.patching),
+            Cell::percent(&point.supported),
+        ])
+    };
+    let models = [
+        ("zero-shot", 0.0),
+        ("patched", study.alpha.get()),
+        ("fine-tuned", 1.0),
+    ];
+    models
+        .into_iter()
+        .filter_map(|(model, alpha)| row(model, alpha))
+        .collect()
 }
 
 fn study_rows(study: &Rq5Study) -> Vec<Vec<Cell>> {

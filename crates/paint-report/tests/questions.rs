@@ -271,6 +271,17 @@ fn study(name: &str) -> Rq5Study {
         name: name.to_owned(),
         description: name.to_owned(),
         alpha: Alpha::new(0.35).unwrap(),
+        validation: Curve {
+            task: name.to_owned(),
+            points: [0.0, 0.35, 0.5, 1.0]
+                .map(|alpha| CurvePoint {
+                    alpha: Alpha::new(alpha).unwrap(),
+                    supported: estimate(0.9 - 0.3 * alpha, 0.01),
+                    patching: estimate(0.4 + 0.5 * alpha, 0.02),
+                })
+                .into(),
+            chosen: Some(Alpha::new(0.35).unwrap()),
+        },
         sets: vec![StudySet {
             name: name.to_owned(),
             before: estimate(0.4, 0.02),
@@ -298,6 +309,7 @@ attacks  supported tasks, mean                                           −0.2 
     check_table(&text, expected);
     let findings = Rq5Findings {
         studies: vec![study("attacks"), study(HOSTILE)],
+        supported: HOSTILE.to_owned(),
         notes: Vec::new(),
     };
     let page = page(rq5_sections(&findings).unwrap());
@@ -307,6 +319,9 @@ attacks  supported tasks, mean                                           −0.2 
             "<img src=\"data:image/png;base64,iVBORw0KGgo=\" alt=\"image of: attacks\"/>",
             "before: <b class=\"prediction wrong\">teapot</b>",
             "after: <b class=\"prediction right\">attacks</b>",
+            "How far patching could go",
+            "90.0 [89.0, 91.0]",
+            "60.0 [59.0, 61.0]",
         ],
     );
     let mut setless = study("counting");

@@ -183,13 +183,7 @@ pub fn write_typographic(
     let objects = world::task(&Objects);
     // More training images than the task has: a root of its own.
     let clean_root = root.join("typographic-clean");
-    let card = clean_root
-        .join("datasets")
-        .join(ORGANISATION)
-        .join("objects/README.md");
-    if !card.exists() {
-        write_task("objects", &clean_root, TYPOGRAPHIC_SIZES, progress)?;
-    }
+    write_task("objects", &clean_root, TYPOGRAPHIC_SIZES, progress)?;
     let hub = Hub::Directory(clean_root);
     let (seen, unseen) = class_halves(Objects.class_names().len(), seed);
     let open = |split, classes: &[u32]| Dataset::open(&objects, split, &hub)?.of_classes(classes);
