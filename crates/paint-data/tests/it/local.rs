@@ -225,7 +225,10 @@ fn a_csv_of_paths_and_labels() {
     );
     std::fs::write(&csv, b"path,label\n\xff,b\n").unwrap();
     check_error(open(&task, SplitName::Train), &["list.csv", "UTF-8"]);
-    check("path;label\na;b\n", &["the header is path;label", "by commas"]);
+    check(
+        "path;label\na;b\n",
+        &["the header is path;label", "by commas"],
+    );
 }
 
 #[test]
