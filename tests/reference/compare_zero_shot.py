@@ -6,8 +6,8 @@
 The predictions are those that a run left of the whole Parquet file, in its order: give `cargo xtask
 patch` a --hub with a file of as many images as wanted, and no --limit. The checkpoint is opened by
 transformers alone: model, tokenizer and image processor (PIL); an embedded model is a directory
-under runs/models after its first use. Prints one JSON line with the share of equal predictions; the
-exit status is 1 if that is below --at-least.
+under runs/models after its first use. Prints one JSON line with the shares of equal predictions and
+of equal rankings of the best classes; the exit status is 1 if the first is below --at-least.
 
 Needs torch, transformers, pillow and pyarrow; last run with transformers 5.23.0, torch 2.15.0.
 """
@@ -92,8 +92,8 @@ def main():
     labels = pq.read_table(args.parquet, columns=[columns["label"]]).column(0).to_pylist()
     if run["labels"] != labels:
         sys.exit("the run did not see the rows of this Parquet file, in this order")
-    # Every image's best classes, one image after the other.
-    ours = run["ranked"][:: len(run["ranked"]) // len(labels)]
+    # Every image's best classes, best first.
+    ranked = torch.tensor(run["ranked"]).view(len(labels), -1)
     model, report = CLIPModel.from_pretrained(
         args.checkpoint, dtype=torch.float32, output_loading_info=True
     )
@@ -105,13 +105,17 @@ def main():
     processor = pil_processor(args.checkpoint)
     logits = torch.cat(list(logits_of(model, processor, head, pictures, args.batch)))
     theirs = logits.argmax(1)
-    equal = theirs == torch.tensor(ours)
+    equal = theirs == ranked[:, 0]
+    equal_ranking = (logits.topk(ranked.shape[1]).indices == ranked).all(1)
     correct = theirs == torch.tensor(labels)
     best = logits.topk(2).values
     margins = best[:, 0] - best[:, -1]
     result = {
-        "n": len(ours),
+        "n": len(labels),
         "equal": equal.float().mean().item(),
+        "n_ranked": ranked.shape[1],
+        "equal_ranking": equal_ranking.float().mean().item(),
+        "n_classes_predicted": theirs.unique().numel(),
         "different_rows": (~equal).nonzero().flatten().tolist()[:20],
         "largest_margin_where_different": margins[~equal].max().item() if (~equal).any() else None,
         "accuracy_of_transformers": correct.float().mean().item(),

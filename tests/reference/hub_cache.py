@@ -7,7 +7,8 @@ the other way round. Run by hand; not needed to build or test.
 
 `ours` opens a cache that this project filled: nothing may be fetched again. `theirs` fills a
 cache, which `HF_HUB_CACHE=CACHE HF_HUB_OFFLINE=1 cargo xtask …` then opens. Both check every
-blob's name against its content, and that Python's scan of the cache has no complaint.
+blob's name against its content, and that Python's scan of the cache has no complaint. Tasks for
+`ours` are without `revision`: what is fetched for a pinned commit is under that commit, not `main`.
 
 Outcome with huggingface_hub 2.4.0, mirror and cache of this project: "equal" for
 uoft-cs/cifar10, tanganke/gtsrb (both modes), ylecun/mnist, openai/clip-vit-base-patch32

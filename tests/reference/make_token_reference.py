@@ -1,4 +1,4 @@
-"""Writes the token ids that crates/paint-clip/tests/tokens.rs compares with, and counts where open_clip's
+"""Writes the token ids that crates/paint-clip/tests/reference.rs compares with, and counts where open_clip's
 tokenizer gives others.
 
     python tests/reference/make_token_reference.py CLIP_DIR

@@ -54,6 +54,9 @@ use crate::progress::Console;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What is told unless `PAINT_LOG` says otherwise; hf-hub's refusals are told by what asked it.
+const WARNINGS: &str = "warn,hf_hub=off";
+
 /// Patch open-vocabulary models by interpolating weights
 #[derive(Parser)]
 #[command(name = "cargo xtask", version)]
@@ -83,12 +86,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("PAINT_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("PAINT_LOG").unwrap_or_else(|_| EnvFilter::new(WARNINGS));
+    let console = Console::new();
+    let warnings = console.clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(move || warnings.clone())
+        .without_time()
+        .with_target(false)
         .init();
-    let console = Console::new();
     let result = match Cli::parse().command {
         Command::Rq1(args) => rq1::rq1(&args, &console),
         Command::Rq2(args) => rq2::run(&args, &console),
@@ -116,13 +122,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// The error and its causes, without those that the line already ends with.
+/// The error and its causes, without those that the line already tells.
 fn in_one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if line.is_empty() {
             line = cause;
-        } else if !line.ends_with(&cause) {
+        } else if !line.contains(&cause) {
             line = format!("{line}: {cause}");
         }
     }

@@ -1,6 +1,7 @@
 //! Progress bars and messages for people, on standard error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Result, Write, stderr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub(crate) fn answer(line: impl std::fmt::Display) {
 #[derive(Clone)]
 pub(crate) struct Console {
     bars: MultiProgress,
+    /// Those that were told.
+    warnings: Arc<Mutex<BTreeSet<Vec<u8>>>>,
 }
 
 impl Console {
@@ -24,6 +27,7 @@ impl Console {
     pub(crate) fn new() -> Self {
         Self {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)),
+            warnings: Arc::default(),
         }
     }
 
@@ -73,5 +77,20 @@ impl Console {
         let bar = self.bars.add(ProgressBar::new(n)).with_style(style);
         bar.set_message(what.to_owned());
         bar
+    }
+}
+
+/// Warnings, between the bars; one that several splits of a dataset give is told once.
+impl Write for Console {
+    fn write(&mut self, line: &[u8]) -> Result<usize> {
+        let mut told = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(line.to_vec()) {
+            self.bars.suspend(|| stderr().write_all(line))?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        stderr().flush()
     }
 }

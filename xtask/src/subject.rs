@@ -299,8 +299,8 @@ fn no_better_than_chance(name: &str, zero_shot: &Predictions) -> Option<String> 
     let chance = 1.0 / n_classes as f64;
     (n_classes > 1 && accuracy.low <= chance).then(|| {
         format!(
-            "{name}: zero-shot {:.1} % of {} validation images is no better than chance ({:.1} % \
-             for {n_classes} classes); are the class names in the order of the labels?",
+            "{name}: zero-shot {:.1} % of {} validation images may be chance ({:.1} % for \
+             {n_classes} classes); are the class names in the order of the labels?",
             100.0 * accuracy.value,
             accuracy.n,
             100.0 * chance,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use paint_data::{Hub, PerSplit, Published, Suite, Task};
 use paint_world::Sizes;
 
@@ -21,7 +21,14 @@ pub(crate) fn find_task(name: &str) -> Result<Task> {
         true => Path::new(name).to_owned(),
         false => workspace::manifests().join(format!("tasks/{name}.toml")),
     };
-    Task::load(&path).with_context(|| format!("task {name}"))
+    if !path.exists() {
+        bail!(
+            "task {name}: not found at {}; give the .toml file of your own task, or the name of \
+             one of the embedded world or of data-manifests/tasks",
+            path.display()
+        );
+    }
+    Ok(Task::load(&path)?)
 }
 
 /// Whether the embedded world draws the task.

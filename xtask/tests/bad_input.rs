@@ -68,6 +68,9 @@ fn unknown_names_are_answered_with_the_known_ones() {
         &["rq1", "--model", "nothing"],
         &["model nothing", "world-xs"],
     );
+    let patch = ["patch", "--model", "world-xs", "--support", "objects"];
+    let task = [&patch[..], &["--task", "nothing"]].concat();
+    check(&task, &["task nothing", "data-manifests/tasks"]);
     check(
         &["pretrain", "--preset", "nothing"],
         &["presets/nothing.toml"],
@@ -153,6 +156,27 @@ fn task_manifests_are_checked_by_key() {
         "name = \"objects\"\ntemplates = [\"a {}\"]\nfolder = \".\"\n",
         &["two tasks are called objects"],
     );
+}
+
+#[test]
+fn a_hub_that_is_away_is_one_line() {
+    let home = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["rq1", "--suite", "photos-small"])
+        .env("PAINT_RUNS", home.path())
+        .env("HF_HOME", home.path())
+        .env("HF_ENDPOINT", "http://127.0.0.1:9")
+        .env_remove("HF_HUB_CACHE")
+        .env_remove("HF_HUB_OFFLINE")
+        .env_remove("PAINT_LOG")
+        .output()
+        .unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert_eq!(message.lines().count(), 1, "{message}");
+    for part in ["uoft-cs/cifar10", "http://127.0.0.1:9", "HF_HUB_OFFLINE=1"] {
+        assert!(message.contains(part), "{part:?} is not in {message}");
+    }
 }
 
 #[test]

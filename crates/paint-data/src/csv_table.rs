@@ -16,7 +16,9 @@ pub(crate) struct CsvRow {
 
 /// Reads the columns `image`, `label` and, where there is one, `split`.
 pub(crate) fn read_csv(path: &Path, image: &str, label: &str) -> Result<Vec<CsvRow>> {
-    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::file(path, "is no text in UTF-8; save it as CSV in UTF-8"))?;
     let records = records(text.strip_prefix('\u{feff}').unwrap_or(&text))
         .map_err(|line| Error::file(path, format!("line {line}: a quote is never closed")))?;
     let Some((header, rows)) = records.split_first() else {
@@ -34,7 +36,10 @@ pub(crate) fn read_csv(path: &Path, image: &str, label: &str) -> Result<Vec<CsvR
             Error::column(
                 path,
                 name,
-                format!("is missing; the header is {}", header.join(",")),
+                format!(
+                    "is missing; the header is {}; columns are separated by commas",
+                    header.join(",")
+                ),
             )
         })
     };

@@ -9,9 +9,10 @@ mod failure;
 mod partial;
 mod repository;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::failure::Asked;
@@ -62,6 +63,16 @@ pub struct Online {
     pub connections: usize,
     /// Told of what comes in.
     pub progress: Option<Progress>,
+    /// What was listed, by kind, id and revision: all who hold a clone see one commit of a branch.
+    listed: Arc<Mutex<BTreeMap<String, Listed>>>,
+}
+
+/// What a revision is, and whether its files come from the cache alone.
+#[derive(Clone)]
+struct Listed {
+    commit: String,
+    names: Vec<String>,
+    is_away: bool,
 }
 
 /// Told of every piece that comes in, on the thread that receives it.
@@ -150,6 +161,7 @@ impl Online {
             part_size: 16 << 20,
             connections: 8,
             progress: None,
+            listed: Arc::default(),
         }
     }
 

@@ -150,9 +150,14 @@ impl Layout {
         let rows = read_csv(path, image.unwrap_or("path"), label.unwrap_or("label"))?;
         let base = path.parent().unwrap_or(Path::new(""));
         let mut splits: BTreeMap<Option<SplitName>, (Vec<PathBuf>, Vec<String>)> = BTreeMap::new();
-        for row in rows {
+        for (index, row) in rows.into_iter().enumerate() {
             let (paths, labels) = splits.entry(row.split).or_default();
-            paths.push(base.join(row.path));
+            let file = base.join(row.path);
+            if !file.is_file() {
+                let message = format!("there is no file {}", file.display());
+                return Err(Error::row(path, index, image.unwrap_or("path"), message));
+            }
+            paths.push(file);
             labels.push(row.label);
         }
         Ok(match splits.remove(&None) {

@@ -218,6 +218,8 @@ impl From<reqwest::Error> for Failure {
             Self::Unreachable(reason)
         } else if error.is_decode() && !error.is_body() && is_json(&error) {
             Self::NotTheHub("its answer is not the JSON of a repository".to_owned())
+        } else if error.is_redirect() {
+            Self::NotTheHub("it redirects in a circle".to_owned())
         } else if error.is_builder() {
             Self::NotTheHub(reason)
         } else {

@@ -1,12 +1,13 @@
 //! The files of one repository, any of which can be had as a local file.
 
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use super::cache::RepositoryCache;
 use super::client::converse;
 use super::download::Wanted;
 use super::failure::Failure;
-use super::{Online, RepositoryKind};
+use super::{Listed, Online, RepositoryKind};
 use crate::{Error, Result};
 
 /// One revision of a model or dataset.
@@ -183,37 +184,63 @@ impl Repository {
         if is_commit(revision)
             && let Some(names) = cache.names(revision)
         {
-            return Ok(Self::of(kind, id, revision, names, cache, online));
+            let known = Listed {
+                commit: revision.to_owned(),
+                names,
+                is_away: false,
+            };
+            return Ok(Self::of(kind, id, known, cache, online));
         }
-        let listing = converse(online, async |session| {
-            session.list(kind, id, revision).await
-        });
-        match listing {
-            Ok(listing) => {
-                if is_commit(revision) && revision != listing.commit {
-                    tracing::warn!(
-                        "{kind} {id}: {} has not commit {revision}; it serves {}",
-                        online.endpoint,
-                        listing.commit
-                    );
-                }
-                if let Err(error) = cache.remember(revision, &listing.commit, &listing.names) {
-                    tracing::warn!("{kind} {id}: the cache cannot be written: {error}");
-                }
-                let (commit, names) = (&listing.commit, listing.names);
-                Ok(Self::of(kind, id, commit, names, cache, online))
-            }
-            Err(failure) => Self::instead(failure, kind, id, revision, online),
-        }
+        let key = format!("{kind} {id} {revision}");
+        // Held while the Hub is asked, so that it is asked once, and its reasons told once.
+        let mut listed = online.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match listed.get(&key) {
+            Some(found) => found.clone(),
+            None => Self::ask(kind, id, revision, online, &cache)?,
+        };
+        listed.insert(key, found.clone());
+        Ok(Self::of(kind, id, found, cache, online))
     }
 
-    fn instead(
-        failure: Failure,
+    /// What the Hub says a revision is, else what the cache knows of it.
+    fn ask(
         kind: RepositoryKind,
         id: &str,
         revision: &str,
         online: &Online,
-    ) -> Result<Self> {
+        cache: &RepositoryCache,
+    ) -> Result<Listed> {
+        let listing = converse(online, async |session| {
+            session.list(kind, id, revision).await
+        });
+        let listing = match listing {
+            Ok(listing) => listing,
+            Err(failure) => return Self::instead(&failure, kind, id, revision, online),
+        };
+        if is_commit(revision) && revision != listing.commit {
+            tracing::warn!(
+                "{kind} {id}: {} has not commit {revision}; it serves {}",
+                online.endpoint,
+                listing.commit
+            );
+        }
+        if let Err(error) = cache.remember(revision, &listing.commit, &listing.names) {
+            tracing::warn!("{kind} {id}: the cache cannot be written: {error}");
+        }
+        Ok(Listed {
+            commit: listing.commit,
+            names: listing.names,
+            is_away: false,
+        })
+    }
+
+    fn instead(
+        failure: &Failure,
+        kind: RepositoryKind,
+        id: &str,
+        revision: &str,
+        online: &Online,
+    ) -> Result<Listed> {
         let reason = failure.sentence(&online.asked(kind, id, revision, None));
         let cached = match failure.is_absence() {
             true => Self::cached(kind, id, revision, &online.cache)?,
@@ -223,23 +250,29 @@ impl Repository {
             return Err(Error::hub(kind, id, reason));
         };
         tracing::warn!("{kind} {id}: {reason}; using the cached copy");
-        Ok(cached)
+        Ok(Listed {
+            commit: cached.commit.unwrap_or_default(),
+            names: cached.names,
+            is_away: true,
+        })
     }
 
     fn of(
         kind: RepositoryKind,
         id: &str,
-        commit: &str,
-        names: Vec<String>,
+        listed: Listed,
         cache: RepositoryCache,
         online: &Online,
     ) -> Self {
         Self {
             kind,
             id: id.to_owned(),
-            commit: Some(commit.to_owned()),
-            names,
-            place: Place::Online(cache, online.clone()),
+            commit: Some(listed.commit),
+            names: listed.names,
+            place: match listed.is_away {
+                true => Place::Cache(cache),
+                false => Place::Online(cache, online.clone()),
+            },
         }
     }
 }

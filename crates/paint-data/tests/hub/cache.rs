@@ -204,6 +204,21 @@ fn a_new_commit_of_a_branch_shares_the_files_that_stayed() {
 }
 
 #[test]
+fn one_hub_sees_one_commit_of_a_branch() {
+    let world = World::new();
+    let hub = world.hub();
+    let open = |hub: &Hub| hub.open(RepositoryKind::Dataset, "org/name", None).unwrap();
+    let first = open(&hub);
+    let root = world.dir.path().join("root/datasets/org/name");
+    publish(&root, SMALL, b"changed\n");
+    let n_asked = world.mirror.served().len();
+    // The test images of a run are of the commit that its training images are of.
+    assert_eq!(open(&hub.clone()).commit(), first.commit());
+    assert_eq!(world.mirror.served().len(), n_asked);
+    assert_ne!(open(&world.hub()).commit(), first.commit());
+}
+
+#[test]
 fn progress_goes_from_nothing_to_all() {
     let world = World::new();
     let told = Arc::new(Mutex::new(Vec::new()));

@@ -291,6 +291,18 @@ fn a_web_page_is_no_file_and_no_answer() {
 }
 
 #[test]
+fn redirects_in_a_circle_end() {
+    for on in [INFO, HEAD, GET] {
+        let world = World::new();
+        world.fail(on, ALWAYS, Failure::Redirect(world.mirror.endpoint()));
+        let fetched = world.dataset().and_then(|d| d.fetch(LARGE));
+        check_error(fetched, &["redirects in a circle", "HF_ENDPOINT"]);
+        // They are no failure that passes.
+        assert!(world.mirror.served().len() < 20, "{on}");
+    }
+}
+
+#[test]
 fn a_server_without_ranges_sends_the_whole() {
     let world = check_passes(GET, ALWAYS, Failure::NoRanges);
     assert!(world.gets().iter().any(|get| get.range.is_none()));

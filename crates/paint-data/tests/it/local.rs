@@ -221,10 +221,14 @@ fn a_csv_of_paths_and_labels() {
     std::fs::write(&csv, "path,label\nnowhere.png,b\n").unwrap();
     check_error(
         open(&task, SplitName::Train),
-        &["cannot read", "nowhere.png"],
+        &["list.csv: row 0", "there is no file", "nowhere.png"],
     );
     std::fs::write(&csv, b"path,label\n\xff,b\n").unwrap();
-    check_error(open(&task, SplitName::Train), &["list.csv", "cannot read"]);
+    check_error(open(&task, SplitName::Train), &["list.csv", "UTF-8"]);
+    check(
+        "path;label\na;b\n",
+        &["the header is path;label", "by commas"],
+    );
 }
 
 #[test]
