@@ -26,7 +26,9 @@ pub(super) struct Million {
 impl Million {
     pub(super) fn make() -> Result<Self> {
         let names: Vec<String> = (0..N_CLASSES).map(|i| format!("class {i}")).collect();
-        let leaves = names.iter().map(|name| format!("\"{name}\" = [\"young {name}\"]\n"));
+        let leaves = names
+            .iter()
+            .map(|name| format!("\"{name}\" = [\"young {name}\"]\n"));
         let tree = format!("[kind]\n{}", leaves.collect::<String>());
         let hierarchy = parse_toml_tree(&tree, "the benchmark's tree")?;
         let synsets: Vec<Option<String>> = names.iter().cloned().map(Some).collect();

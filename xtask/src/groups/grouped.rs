@@ -21,7 +21,7 @@ pub(crate) struct Grouped {
     class_names: Vec<String>,
     templates: Vec<String>,
     attribute: String,
-    n_attributes: usize,
+    attributes: Vec<String>,
     source: Source,
 }
 
@@ -59,7 +59,7 @@ impl Grouped {
             class_names: owned(dataset.class_names),
             templates: owned(&TEMPLATES),
             attribute: "place".to_owned(),
-            n_attributes: dataset.places.len(),
+            attributes: owned(dataset.places),
             source: Source::Drawn(dataset),
         }
     }
@@ -78,7 +78,7 @@ impl Grouped {
             class_names: task.class_names.clone(),
             templates: task.templates.clone(),
             attribute: attribute.column,
-            n_attributes: attribute.values.len(),
+            attributes: attribute.values,
             source: Source::Manifest(Box::new([task, of_attribute]), hub),
         })
     }
@@ -114,7 +114,7 @@ impl Grouped {
                 let hub = Hub::Directory(world_root());
                 let opened = Dataset::open(&dataset.task(), name, &hub)?;
                 let images = embedder.images(&opened, View::Identity, console)?;
-                let n = self.n_attributes as u32;
+                let n = self.attributes.len() as u32;
                 let of = |part: fn(u32, u32) -> u32| -> Vec<u32> {
                     images
                         .labels()
@@ -149,12 +149,22 @@ impl Grouped {
         let attribute = Attribute {
             name: &self.attribute,
             values: attributes,
-            n_values: self.n_attributes,
+            n_values: self.attributes.len(),
         };
+        let groups = Groups::new(&labels, self.class_names.len(), attribute)?;
+        if let Some(empty) = groups.counts().iter().position(|&n| n == 0) {
+            let (class, value) = groups.parts(empty);
+            bail!(
+                "no image of {} with {} {}; every group needs some",
+                self.class_names[class as usize],
+                self.attribute,
+                self.attributes[value as usize]
+            );
+        }
         let mut values = images.to_vec();
         normalize(&mut values, images.width());
         Ok(Split {
-            groups: Groups::new(&labels, self.class_names.len(), attribute)?,
+            groups,
             values,
             labels,
             width: images.width(),
