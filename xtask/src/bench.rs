@@ -9,6 +9,7 @@ mod interpolate;
 mod model;
 mod peer;
 mod preprocess;
+mod rerank;
 mod stepper;
 
 use std::path::PathBuf;

@@ -1,51 +1,65 @@
-//! `cargo xtask groups`: how far a model relies on the place an object is at, and what each method
-//! makes of it, on the embedded world's spurious datasets.
+//! `cargo xtask groups`: how far a model relies on what an object is seen with, such as the place
+//! it is at, and what each method makes of it.
+
+mod grouped;
+mod methods;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use paint_data::{Dataset, Hub, SplitName};
-use paint_embed::View;
-use paint_groups::{
-    AfrConfig, Attribute, CalibrationSet, CfrConfig, Classifier, DfrConfig, GroupMetrics,
-    GroupedSamples, Groups, Holistic, JttConfig, Negatives, Positives, Samples, Selected,
-    Selection, SgdConfig, Targeted, afr, cfr, dfr, erm, group_dro, jtt,
+use paint_data::SplitName;
+use paint_eval::{Difference, Paired, Predictions, TOP, mean_over_seeds};
+use paint_groups::{Classifier, GroupMetrics, SelectedBy};
+use paint_report::{
+    Estimate, GroupsDataset, GroupsRow, GroupsSideEffect, Kind, Record, Spread, Verdict,
+    groups_sections, groups_side_effects, groups_table,
 };
-use paint_report::{Cell, Estimate, Kind, Record, Table};
-use paint_world::{SPURIOUS, Spurious, spurious};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use self::grouped::{Data, Grouped, find_datasets};
+use self::methods::{CFR, ERM, Results, Schedules, Tested, all_methods, notes};
 use crate::embeddings::Embedder;
+use crate::findings::{change, estimate};
 use crate::model::Model;
 use crate::models::find_model;
-use crate::progress::{Console, answer};
+use crate::progress::Console;
+use crate::question::{Answer, Publication, points};
 use crate::run_dir::RunDir;
+use crate::side_effects::{PatchedModel, patched_models};
 use crate::tasks::hub_of;
-use crate::workspace;
+use crate::{machine, workspace};
 
-/// Does a model rely on the place an object is at, and which method mends it?
+/// Does a model rely on what an object is seen with, and which method mends it?
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A checkpoint directory in Hugging Face layout, or the name of an embedded model
-    #[arg(long, default_value = "world-xs")]
+    #[arg(long, default_value = "world-s")]
     model: String,
-    /// Only these datasets, comma-separated
+    /// Only these datasets, comma-separated: of the embedded world, or tasks with an [attribute]
+    /// [default: spurious-birds,spurious-animals]
     #[arg(long, value_delimiter = ',')]
     datasets: Vec<String>,
+    /// Look for datasets in this directory in Hub layout
+    #[arg(long)]
+    hub: Option<PathBuf>,
     /// How many seeds
     #[arg(long, default_value_t = 5)]
     seeds: u64,
-    /// Epochs of every training on embeddings
-    #[arg(long, default_value_t = 20)]
-    epochs: usize,
-    /// Learning rate of every training on embeddings
-    #[arg(long, default_value_t = 0.03)]
-    learning_rate: f64,
-    /// Directory of the run [default: runs/groups-MODEL]
+    /// Epochs of every training on embeddings [default: each method's own]
     #[arg(long)]
-    out: Option<std::path::PathBuf>,
+    epochs: Option<usize>,
+    /// Learning rate of every training on embeddings [default: each method's own]
+    #[arg(long)]
+    learning_rate: Option<f64>,
+    /// Also what patching changed: the directory of a finished run of rq1 or patch of this model
+    #[arg(long, value_name = "RUN")]
+    patched: Option<PathBuf>,
+    /// Directory of the run [default: runs/groups-MODEL-…]
+    #[arg(long)]
+    out: Option<PathBuf>,
     /// One JSON object per line on standard output
     #[arg(long)]
     json: bool,
@@ -60,376 +74,298 @@ struct Plan {
     checkpoint: String,
     datasets: Vec<String>,
     seeds: u64,
-    epochs: usize,
-    learning_rate: f64,
+    patched: Option<String>,
+    schedules: Schedules,
 }
 
-/// Prompt templates of the classes.
-const TEMPLATES: [&str; 3] = ["{}", "the {}", "a picture of the {}"];
-
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
-    let datasets: Vec<Spurious> = match args.datasets.is_empty() {
-        true => SPURIOUS.to_vec(),
-        false => args
-            .datasets
-            .iter()
-            .map(|name| spurious(name))
-            .collect::<Result<_, _>>()?,
-    };
+    let started = Instant::now();
     if args.seeds == 0 {
         bail!("--seeds 0: at least one is needed");
     }
-    let model = Model::load(find_model(&args.model, &hub_of(None, console))?)?;
+    if args.epochs == Some(0) {
+        bail!("--epochs 0: at least one is needed");
+    }
+    if let Some(rate) = args
+        .learning_rate
+        .filter(|rate| !(rate.is_finite() && *rate > 0.0))
+    {
+        bail!("--learning-rate {rate}: must be above 0");
+    }
+    let datasets = find_datasets(&args.datasets, args.hub.as_ref(), console)?;
+    let patched = match &args.patched {
+        Some(run) => patched_models(run)?,
+        None => Vec::new(),
+    };
+    let model = Model::load(find_model(
+        &args.model,
+        &hub_of(args.hub.as_deref(), console),
+    )?)?;
     let embedder = Embedder::new(&model)?;
     let plan = Plan {
         question: "groups",
         model: args.model.clone(),
         tool_version: env!("CARGO_PKG_VERSION"),
         checkpoint: embedder.checkpoint.clone(),
-        datasets: datasets.iter().map(|d| d.name.to_owned()).collect(),
+        datasets: datasets.iter().map(|d| d.name.clone()).collect(),
         seeds: args.seeds,
-        epochs: args.epochs,
-        learning_rate: args.learning_rate,
+        patched: args.patched.as_ref().map(|run| run.display().to_string()),
+        schedules: Schedules::new(args.epochs, args.learning_rate),
     };
-    let out = args.out.clone().unwrap_or_else(|| {
-        let name = model.dir.file_name().unwrap_or_default().to_string_lossy();
-        workspace::runs().join(format!("groups-{name}"))
-    });
-    let mut run = RunDir::open(&out, &plan)?;
-    for dataset in &datasets {
-        let data = Data::open(dataset, &embedder, console)?;
-        let started = Instant::now();
-        let bar = console.bar(&format!("{}: seeds", dataset.name), args.seeds);
-        // Seeds side by side: the products of one are too small for several threads.
-        let of_seed = |seed| -> Result<Results> {
-            let mut results = Results::new();
-            all_methods(&data, args, seed, &mut results)
-                .with_context(|| format!("{}, seed {seed}", dataset.name))?;
-            bar.inc(1);
-            Ok(results)
-        };
-        let of_seeds: Vec<Result<Results>> = (0..args.seeds).into_par_iter().map(of_seed).collect();
-        let mut results = Results::new();
-        for of_seed in of_seeds {
-            for (row, found) in of_seed? {
-                results.entry(row).or_default().extend(found);
-            }
-        }
-        bar.finish_and_clear();
-        console.say(table(dataset, &results).to_text());
-        for record in records(&plan, dataset, &results)? {
-            run.record(&record)?;
-            if args.json {
-                answer(serde_json::to_string(&record)?);
-            }
-        }
-        let seconds = started.elapsed().as_secs_f64();
-        console.say(format!(
-            "{}: {seconds:.0} s on cached embeddings",
-            dataset.name
-        ));
-    }
-    console.say(format!("{}", out.display()));
-    Ok(())
-}
-
-/// A dataset's splits as embeddings with labels and groups, and the class texts.
-struct Data {
-    width: usize,
-    n_classes: usize,
-    texts: Vec<f32>,
-    train: Split,
-    validation: Split,
-    test: Split,
-}
-
-struct Split {
-    values: Vec<f32>,
-    labels: Vec<u32>,
-    groups: Groups,
-}
-
-impl Data {
-    fn open(dataset: &Spurious, embedder: &Embedder<'_>, console: &Console) -> Result<Self> {
-        let root = workspace::runs().join(format!("world-{}", paint_world::VERSION));
-        let card = root
-            .join("datasets/paint-world")
-            .join(dataset.name)
-            .join("README.md");
-        if !card.exists() {
-            let sizes = Spurious::SIZES;
-            let n = sizes.train + sizes.validation + sizes.test;
-            let bar = console.bar(&format!("drawing {}", dataset.name), n);
-            dataset.write(&root, sizes, &|done| bar.inc(done))?;
-            bar.finish_and_clear();
-        }
-        let hub = Hub::Directory(root);
-        let split = |name| -> Result<Split> {
-            let opened = Dataset::open(&dataset.task(), name, &hub)?;
-            let images = embedder.images(&opened, View::Identity, console)?;
-            Split::new(dataset, images.to_vec(), images.labels(), embedder.width())
-        };
-        Ok(Self {
-            width: embedder.width(),
-            n_classes: dataset.class_names.len(),
-            texts: class_texts(dataset, embedder)?,
-            train: split(SplitName::Train)?,
-            validation: split(SplitName::Validation)?,
-            test: split(SplitName::Test)?,
-        })
-    }
-
-    fn samples<'a>(&self, split: &'a Split) -> Result<Samples<'a>> {
-        Ok(Samples::new(
-            &split.values,
-            self.width,
-            &split.labels,
-            self.n_classes,
-        )?)
-    }
-
-    fn grouped<'a>(&self, split: &'a Split) -> Result<GroupedSamples<'a>> {
-        Ok(GroupedSamples::new(self.samples(split)?, &split.groups)?)
-    }
-}
-
-impl Split {
-    /// The written label is the group: class and place.
-    fn new(dataset: &Spurious, mut values: Vec<f32>, groups: &[u32], width: usize) -> Result<Self> {
-        let n = dataset.places.len() as u32;
-        let labels: Vec<u32> = groups.iter().map(|group| group / n).collect();
-        let places: Vec<u32> = groups.iter().map(|group| group % n).collect();
-        let attribute = Attribute {
-            name: "place",
-            values: &places,
-            n_values: n as usize,
-        };
-        normalize(&mut values, width);
-        Ok(Self {
-            groups: Groups::new(&labels, dataset.class_names.len(), attribute)?,
-            values,
-            labels,
-        })
-    }
-}
-
-fn normalize(values: &mut [f32], width: usize) {
-    for row in values.chunks_exact_mut(width) {
-        let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-        row.iter_mut().for_each(|x| *x /= length);
-    }
-}
-
-/// The prompt ensemble of every class: [n_classes, d].
-fn class_texts(dataset: &Spurious, embedder: &Embedder<'_>) -> Result<Vec<f32>> {
-    let prompts = dataset
-        .class_names
+    // What cannot be done is known before a directory is made.
+    let data = datasets
         .iter()
-        .flat_map(|class| TEMPLATES.map(|template| template.replace("{}", class)));
-    let width = embedder.width();
-    let mut features = embedder.texts(&prompts.collect::<Vec<_>>())?;
-    normalize(&mut features, width);
-    let mut texts = vec![0.0; dataset.class_names.len() * width];
-    for (prompt, row) in features.chunks_exact(width).enumerate() {
-        let text = &mut texts[prompt / TEMPLATES.len() * width..][..width];
-        text.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        .map(|dataset| Data::open(dataset, &embedder, console))
+        .collect::<Result<Vec<_>>>()?;
+    let mut dir = RunDir::open(&directory(args, &plan)?, &plan)?;
+    let mut findings = Findings::default();
+    for (dataset, data) in datasets.iter().zip(&data) {
+        let results = of_seeds(dataset, data, &plan, console)?;
+        findings.add(&dataset.name, &results, &plan, &mut dir)?;
     }
-    Ok(texts)
-}
-
-/// What a row of the table is: method, and by what its classifier was chosen.
-type Row = (usize, String, String);
-
-/// Test metrics of every seed, with the training's groups for the adjusted average.
-type Results = BTreeMap<Row, Vec<(GroupMetrics, f64)>>;
-
-struct Report<'a> {
-    data: &'a Data,
-    results: &'a mut Results,
-    order: usize,
-}
-
-impl Report<'_> {
-    fn add(&mut self, method: &str, by: &str, classifier: &Classifier) -> Result<()> {
-        let predicted = classifier.predict(&self.data.samples(&self.data.test)?)?;
-        let metrics = GroupMetrics::new(&predicted, &self.data.test.groups)?;
-        let adjusted = metrics.adjusted_average(&self.data.train.groups)?.value;
-        let row = (self.order, method.to_owned(), by.to_owned());
-        self.results
-            .entry(row)
-            .or_default()
-            .push((metrics, adjusted));
-        self.order += 1;
-        Ok(())
-    }
-
-    fn add_selected(&mut self, method: &str, selection: &Selection<'_>) -> Result<()> {
-        let mut selected: Vec<&Selected> = selection.selected().iter().collect();
-        selected.sort_by_key(|s| s.by);
-        for selected in selected {
-            self.add(method, &selected.by.to_string(), &selected.classifier)?;
+    for (dataset, data) in datasets.iter().zip(&data) {
+        for model in &patched {
+            let effect = side_effect(dataset, data, model, console)?;
+            findings.side_effects.push(effect);
         }
-        Ok(())
     }
+    findings.publish(&Publication {
+        dir: &dir,
+        line: serde_json::json!({
+            "kind": "run",
+            "question": plan.question,
+            "model": plan.model,
+            "datasets": plan.datasets,
+            "seeds": plan.seeds,
+        }),
+        seed: 0,
+        hashes: BTreeMap::from([(format!("{} weights", plan.model), plan.checkpoint.clone())]),
+        json: args.json,
+        started,
+        console,
+    })
 }
 
-fn all_methods(data: &Data, args: &Args, seed: u64, results: &mut Results) -> Result<()> {
-    let zero_shot = Classifier::zero_shot(&data.texts, data.width)?;
-    let train = data.samples(&data.train)?;
-    let validation = data.grouped(&data.validation)?;
-    let sgd = SgdConfig {
-        epochs: args.epochs,
-        learning_rate: args.learning_rate,
-        seed,
-        ..SgdConfig::default()
-    };
-    let mut report = Report {
-        data,
-        results,
-        order: 0,
-    };
-    report.add("zero-shot", "nothing", &zero_shot)?;
-
-    let mut selection = Selection::with_groups(&validation);
-    let plain = erm(&zero_shot, &train, &sgd, Some(&mut selection))?;
-    report.add_selected("ERM", &selection)?;
-
-    let mut selection = Selection::with_groups(&validation);
-    for upweight in [5, 20, 50] {
-        let config = JttConfig {
-            identify_epochs: (args.epochs / 4).max(1),
-            upweight,
-            sgd,
-        };
-        jtt(&zero_shot, &train, &config, Some(&mut selection))?;
+fn directory(args: &Args, plan: &Plan) -> Result<PathBuf> {
+    if let Some(out) = &args.out {
+        return Ok(out.clone());
     }
-    report.add_selected("JTT", &selection)?;
-
-    let mut selection = Selection::with_groups(&validation);
-    let (first, second) = train.split(0.8, seed)?;
-    let base = erm(&zero_shot, &first, &sgd, None)?;
-    afr(&base, &second, &AfrConfig::default(), &mut selection)?;
-    report.add_selected("AFR", &selection)?;
-
-    let calibration = CalibrationSet::new(&plain, &train)?;
-    for (name, config) in recalibrations(sgd) {
-        let mut selection = Selection::with_groups(&validation);
-        cfr(
-            &zero_shot,
-            &train,
-            &calibration,
-            &config,
-            Some(&mut selection),
-        )?;
-        report.add_selected(&name, &selection)?;
-    }
-
-    let config = DfrConfig {
-        seed,
-        ..DfrConfig::default()
-    };
-    let retrained = dfr(&zero_shot, &validation, &config)?;
-    report.add(
-        "DFR (oracle)",
-        "worst group on half of validation",
-        &retrained.classifier,
-    )?;
-    let mut selection = Selection::with_groups(&validation);
-    let train_groups = data.grouped(&data.train)?;
-    group_dro(&zero_shot, &train_groups, 0.01, &sgd, Some(&mut selection))?;
-    report.add_selected("group DRO (oracle)", &selection)
+    let model = PathBuf::from(&plan.model);
+    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    let hash = machine::sha256(toml::to_string(plan)?.as_bytes());
+    Ok(workspace::runs().join(format!("groups-{name}-{}", &hash[..8])))
 }
 
-/// CFR's sampling variants, each with both holistic terms.
-fn recalibrations(sgd: SgdConfig) -> Vec<(String, CfrConfig)> {
-    let positives = [
-        ("random", Positives::RandomCorrect { n: 16 }),
-        ("centroid", Positives::DynamicCentroid { draws: 16 }),
-    ];
-    let negatives = [
-        ("random", Negatives::RandomOther),
-        ("nearest", Negatives::NearestOther),
-    ];
-    let holistic = [
-        ("targets", Holistic::Targeted(Targeted::default())),
-        ("cosine", Holistic::Cosine),
-    ];
-    let mut variants = Vec::new();
-    for (p, positives) in positives {
-        for (n, negatives) in negatives {
-            for (h, holistic) in holistic {
-                let config = CfrConfig {
-                    sgd,
-                    positives,
-                    negatives,
-                    holistic,
-                    temperature: 0.1,
-                    anchors_per_step: 32,
-                    ..CfrConfig::default()
-                };
-                variants.push((format!("CFR +{p} -{n} {h}"), config));
+/// All methods with every seed; seeds side by side, since the products of one are too small for
+/// several threads.
+fn of_seeds(dataset: &Grouped, data: &Data, plan: &Plan, console: &Console) -> Result<Results> {
+    let started = Instant::now();
+    let bar = console.bar(&format!("{}: seeds", dataset.name), plan.seeds);
+    let of_seed = |seed| -> Result<Results> {
+        let found = all_methods(data, &plan.schedules, seed)
+            .with_context(|| format!("{}, seed {seed}", dataset.name))?;
+        bar.inc(1);
+        Ok(found)
+    };
+    let of_seeds: Vec<Result<Results>> = (0..plan.seeds).into_par_iter().map(of_seed).collect();
+    let mut results = Results::new();
+    for of_seed in of_seeds {
+        for (row, found) in of_seed? {
+            results.entry(row).or_default().extend(found);
+        }
+    }
+    bar.finish_and_clear();
+    console.say(format!(
+        "{}: {:.0} s on cached embeddings",
+        dataset.name,
+        started.elapsed().as_secs_f64()
+    ));
+    Ok(results)
+}
+
+/// Zero-shot answers of the model and of a patched one to the same test images.
+fn side_effect(
+    dataset: &Grouped,
+    data: &Data,
+    patched: &PatchedModel,
+    console: &Console,
+) -> Result<GroupsSideEffect> {
+    let embedder = Embedder::new(&patched.model)?;
+    let test = dataset.split(SplitName::Test, &embedder, console)?;
+    let after = Classifier::zero_shot(&dataset.texts(&embedder)?, embedder.width())?;
+    let after = after.predict(&test.samples()?)?;
+    let before = Classifier::zero_shot(&data.texts, data.width)?;
+    let before = before.predict(&data.test.samples()?)?;
+    let metrics = |predicted: &[u32]| GroupMetrics::new(predicted, &data.test.groups);
+    let (was, is) = (metrics(&before)?, metrics(&after)?);
+    let paired = Paired::new(&answers(data, &before)?, &answers(data, &after)?)?.difference();
+    Ok(GroupsSideEffect {
+        patched_on: patched.task.clone(),
+        dataset: dataset.name.clone(),
+        worst: [estimate(was.worst().1)?, estimate(is.worst().1)?],
+        worst_change: change(is.worst_minus(&was))?,
+        mean: [estimate(was.mean)?, estimate(is.mean)?],
+        mean_change: change(paired)?,
+    })
+}
+
+/// Only the best class is known; the others follow in their order.
+fn answers(data: &Data, predicted: &[u32]) -> Result<Predictions> {
+    let n_classes = data.texts.len() / data.width;
+    let ranked = predicted.iter().flat_map(|&best| {
+        let others = (0..n_classes as u32).filter(move |&class| class != best);
+        std::iter::once(best).chain(others).take(TOP)
+    });
+    let labels = data.test.labels().to_vec();
+    Ok(Predictions::new(labels, ranked.collect(), n_classes)?)
+}
+
+/// What is reported.
+#[derive(Default)]
+struct Findings {
+    datasets: Vec<GroupsDataset>,
+    side_effects: Vec<GroupsSideEffect>,
+    /// CFR's worst group minus ERM's, by dataset.
+    minus_erm: Vec<(String, Estimate)>,
+    minus_erm_by_class: Vec<(String, Estimate)>,
+}
+
+impl Findings {
+    fn add(
+        &mut self,
+        dataset: &str,
+        results: &Results,
+        plan: &Plan,
+        dir: &mut RunDir,
+    ) -> Result<()> {
+        for record in records(plan, dataset, results)? {
+            dir.record(&record)?;
+        }
+        let name = || dataset.to_owned();
+        let minus_erm = |by| minus_erm(results, by);
+        self.minus_erm
+            .push((name(), minus_erm(SelectedBy::WorstGroup)?));
+        self.minus_erm_by_class
+            .push((name(), minus_erm(SelectedBy::WorstClass)?));
+        let rows = results.iter().map(|(row, seeds)| {
+            let of = |value: fn(&Tested) -> f64| spread(seeds.iter().map(value));
+            GroupsRow {
+                method: row.method.clone(),
+                chosen_by: row.chosen_by.clone(),
+                worst: of(|t| t.metrics.worst().1.value),
+                mean: of(|t| t.metrics.mean.value),
+                gap: of(|t| t.metrics.gap()),
+                adjusted: of(|t| t.adjusted),
             }
-        }
+        });
+        self.datasets.push(GroupsDataset {
+            name: name(),
+            rows: rows.collect(),
+            n_seeds: plan.seeds,
+            notes: notes(&plan.schedules),
+        });
+        Ok(())
     }
-    variants
+
+    fn publish(self, with: &Publication<'_>) -> Result<()> {
+        let mut table = String::new();
+        for dataset in &self.datasets {
+            let of_dataset = groups_table(dataset)?;
+            table.push_str(&format!(
+                "{}\n{}\n",
+                of_dataset.caption,
+                of_dataset.to_text()
+            ));
+        }
+        if let Some(patched) = groups_side_effects(&self.side_effects) {
+            table.push_str(&format!("{}\n{}\n", patched.caption, patched.to_text()));
+        }
+        let answer = Answer {
+            title: "Group robustness".to_owned(),
+            question: "Does the model rely on what an object is seen with, and which method mends \
+                       it?",
+            sections: groups_sections(&self.datasets, &self.side_effects)?,
+            table,
+            lines: self.lines(),
+            verdict: Verdict::groups(&self.minus_erm, &self.minus_erm_by_class),
+        };
+        answer.publish(with)
+    }
+
+    fn lines(&self) -> Vec<serde_json::Value> {
+        let spread = |s: &Spread| serde_json::json!({"mean": 100.0 * s.mean, "deviation": 100.0 * s.deviation});
+        let rows = self.datasets.iter().flat_map(|dataset| {
+            dataset.rows.iter().map(move |row| {
+                serde_json::json!({
+                    "kind": "method",
+                    "dataset": dataset.name,
+                    "method": row.method,
+                    "chosen_by": row.chosen_by,
+                    "seeds": dataset.n_seeds,
+                    "worst_group": spread(&row.worst),
+                    "mean": spread(&row.mean),
+                    "gap": spread(&row.gap),
+                    "adjusted": spread(&row.adjusted),
+                })
+            })
+        });
+        let patched = self.side_effects.iter().map(|effect| {
+            serde_json::json!({
+                "kind": "patched",
+                "patched_on": effect.patched_on,
+                "dataset": effect.dataset,
+                "worst_group_before": points(&effect.worst[0]),
+                "worst_group_after": points(&effect.worst[1]),
+                "worst_group_change": points(&effect.worst_change),
+                "mean_before": points(&effect.mean[0]),
+                "mean_after": points(&effect.mean[1]),
+                "mean_change": points(&effect.mean_change),
+            })
+        });
+        rows.chain(patched).collect()
+    }
 }
 
-/// Mean and standard deviation, in per cent.
-fn spread(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let values: Vec<f64> = values.map(|v| 100.0 * v).collect();
+/// Worst-group accuracy of CFR minus that of ERM as one selector chose both: the mean over seeds.
+fn minus_erm(results: &Results, by: SelectedBy) -> Result<Estimate> {
+    let of = |method: &str| {
+        let mut rows = results.iter();
+        let found = rows.find(|(row, _)| row.method == method && row.by == Some(by));
+        found
+            .map(|(_, seeds)| seeds)
+            .with_context(|| format!("there is no {method}"))
+    };
+    let pairs = of(CFR)?.iter().zip(of(ERM)?);
+    let differences: Vec<Difference> = pairs
+        .map(|(cfr, erm)| cfr.metrics.worst_minus(&erm.metrics))
+        .collect();
+    change(mean_over_seeds(&differences)?)
+}
+
+fn spread(values: impl Iterator<Item = f64>) -> Spread {
+    let values: Vec<f64> = values.collect();
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    (mean, (squares / (n - 1.0).max(1.0)).sqrt())
-}
-
-fn table(dataset: &Spurious, results: &Results) -> Table {
-    let columns = [
-        "method",
-        "chosen by",
-        "worst group",
-        "mean",
-        "gap",
-        "adjusted",
-    ];
-    let rows = results.iter().map(|((_, method, by), seeds)| {
-        let worst = spread(seeds.iter().map(|(m, _)| m.worst().1.value));
-        let mean = spread(seeds.iter().map(|(m, _)| m.mean.value));
-        let gap = spread(seeds.iter().map(|(m, _)| m.gap()));
-        let adjusted = spread(seeds.iter().map(|(_, adjusted)| *adjusted));
-        let mut cells = vec![Cell::Text(method.clone()), Cell::Text(by.clone())];
-        cells.extend(
-            [worst, mean, gap, adjusted].map(|(mean, deviation)| Cell::Number {
-                value: format!("{mean:.1}"),
-                interval: Some(format!("± {deviation:.1}")),
-            }),
-        );
-        cells
-    });
-    let caption = format!(
-        "{}: accuracy on test in per cent, mean and standard deviation over seeds",
-        dataset.name
-    );
-    Table::new(
-        &caption,
-        columns.map(str::to_owned).to_vec(),
-        rows.collect(),
-    )
+    Spread {
+        mean,
+        deviation: (squares / (n - 1.0).max(1.0)).sqrt(),
+    }
 }
 
 /// Worst-group and mean accuracy of every seed, with intervals.
-fn records(plan: &Plan, dataset: &Spurious, results: &Results) -> Result<Vec<Record>> {
+fn records(plan: &Plan, dataset: &str, results: &Results) -> Result<Vec<Record>> {
     let mut records = Vec::new();
-    for ((_, method, by), seeds) in results {
-        for (seed, (metrics, _)) in seeds.iter().enumerate() {
+    for (row, seeds) in results {
+        for (seed, Tested { metrics, .. }) in seeds.iter().enumerate() {
             for (measure, p) in [("worst group", metrics.worst().1), ("mean", metrics.mean)] {
-                let record = Record::new("groups", Kind::Accuracy)
-                    .measure(&format!("{measure}, chosen by {by}"))
-                    .method(method)
+                let record = Record::new(plan.question, Kind::Accuracy)
+                    .measure(&format!("{measure}, chosen by {}", row.chosen_by))
+                    .method(&row.method)
                     .model(&plan.model)
-                    .task(dataset.name)
+                    .task(dataset)
                     .seed(seed as u64)
-                    .estimate(&Estimate::new(p.value, p.low, p.high, p.n)?);
+                    .estimate(&estimate(p)?);
                 records.push(record);
             }
         }

@@ -1,32 +1,39 @@
 //! `cargo xtask hierarchy`: how well self-consistency knows wrong answers, and what re-ranking with
 //! a label hierarchy makes of the unsure ones.
 
-use std::path::{Path, PathBuf};
+mod measured;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use paint_data::{Dataset, SplitName, Task};
-use paint_embed::View;
-use paint_eval::{Predictions, Ranking, SelectiveCurve};
-use paint_hierarchy::{
-    Augmentation, Change, Confidence, Embeddings, Hierarchy, Phrases, RerankReport, Reranker,
-    SelfConsistency, Sparse, WordNet, parse_toml_tree, read_toml_tree,
+use paint_report::{
+    ConfidenceRow, ConfidenceSideEffect, Consistency, Estimate, HierarchyFindings, Kind, Record,
+    RerankRow, Verdict, confidence_side_effects, confidence_table, hierarchy_sections,
+    rerank_table,
 };
-use paint_report::{Estimate, Kind, Record};
 use serde::Serialize;
 
+use self::measured::{Measured, TEMPLATES};
+use self::tree::Tree;
 use crate::embeddings::Embedder;
 use crate::model::Model;
 use crate::models::find_model;
-use crate::progress::{Console, answer};
+use crate::progress::Console;
+use crate::question::{Answer, Publication, points};
 use crate::run_dir::RunDir;
+use crate::side_effects::patched_models;
 use crate::tasks::{find_task, hub_of, prepare_world};
-use crate::workspace;
+use crate::{machine, workspace};
 
 /// When is a prediction unreliable, and does a label hierarchy mend it?
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A checkpoint directory in Hugging Face layout, or the name of an embedded model
-    #[arg(long, default_value = "world-xs")]
+    #[arg(long, default_value = "world-s")]
     model: String,
     /// Name or manifest of the task whose test images are looked at
     #[arg(long, default_value = "objects")]
@@ -39,7 +46,13 @@ pub(crate) struct Args {
     /// Look for datasets in this directory in Hub layout
     #[arg(long)]
     hub: Option<PathBuf>,
-    /// Directory of the run [default: runs/hierarchy-TASK-MODEL]
+    /// At most so many images
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Also what patching changed: the directory of a finished run of rq1 or patch of this model
+    #[arg(long, value_name = "RUN")]
+    patched: Option<PathBuf>,
+    /// Directory of the run [default: runs/hierarchy-TASK-MODEL-…]
     #[arg(long)]
     out: Option<PathBuf>,
     /// One JSON object per line on standard output
@@ -57,48 +70,26 @@ struct Plan {
     task: String,
     data: String,
     hierarchy: Option<String>,
+    patched: Option<String>,
     templates: Vec<&'static str>,
 }
 
-/// The prompts whose agreement is asked for.
-const TEMPLATES: [&str; 16] = [
-    "a {}",
-    "the {}",
-    "a picture of a {}",
-    "a photo of a {}",
-    "an image of a {}",
-    "this is a {}",
-    "a picture of the {}",
-    "a photo of the {}",
-    "a drawing of a {}",
-    "a small {}",
-    "a large {}",
-    "a {} nearby",
-    "a {} on a white background",
-    "a {} in a room",
-    "a {} on grass",
-    "one {}",
-];
-
-/// Mirrored first: it alone decides the discrete rule.
-const VIEWS: [View; 4] = [
-    View::FlipLeftRight,
-    View::FlipUpDown,
-    View::Rotation { degrees: 15.0 },
-    View::Crop { share: 0.8 },
-];
-
-/// Images at a time; bounds the memory.
-const BATCH: usize = 4_096;
-
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
-    let hub = hub_of(args.hub.as_deref(), console);
-    let model = Model::load(find_model(&args.model, &hub)?)?;
-    let embedder = Embedder::new(&model)?;
+    let started = Instant::now();
     let task = find_task(&args.task)?;
+    let patched = match &args.patched {
+        Some(run) => patched_models(run)?,
+        None => Vec::new(),
+    };
+    let model = Model::load(find_model(
+        &args.model,
+        &hub_of(args.hub.as_deref(), console),
+    )?)?;
+    let embedder = Embedder::new(&model)?;
     let dataset = open(&task, args, console)?;
     let names = dataset.class_names().to_vec();
-    let tree = hierarchy(args, &task, &names)?;
+    let tree = Tree::find(args.hierarchy.as_deref(), &task, &names)?;
+    let shown = |path: &PathBuf| path.display().to_string();
     let plan = Plan {
         question: "hierarchy",
         model: args.model.clone(),
@@ -106,34 +97,63 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         checkpoint: embedder.checkpoint.clone(),
         task: task.name.clone(),
         data: dataset.content_key().to_owned(),
-        hierarchy: args
-            .hierarchy
-            .as_ref()
-            .map(|path| path.display().to_string()),
+        hierarchy: args.hierarchy.as_ref().map(shown),
+        patched: args.patched.as_ref().map(shown),
         templates: TEMPLATES.to_vec(),
     };
-    let out = args.out.clone().unwrap_or_else(|| {
-        let name = model.dir.file_name().unwrap_or_default().to_string_lossy();
-        workspace::runs().join(format!("hierarchy-{}-{name}", task.name))
-    });
-    let mut run = RunDir::open(&out, &plan)?;
     let measured = Measured::new(&embedder, &dataset, &names, console)?;
-    let mut facts = Facts::new(&plan);
-    measured.confidence(&mut facts)?;
-    if let Some((hierarchy, synsets)) = tree {
-        let sparse = Sparse::all(&hierarchy).without(&paint_hierarchy::ABSTRACT);
-        let phrases = Phrases::new(&sparse, &names, &synsets, Augmentation::default())?;
-        measured.reranking(&embedder, &phrases, &mut facts)?;
+    let mut findings = HierarchyFindings {
+        confidence: measured.scores()?,
+        reranking: match &tree {
+            Some(tree) => measured.reranked(&embedder, tree)?,
+            None => Vec::new(),
+        },
+        patched: Vec::new(),
+        notes: notes(&measured, tree.as_ref(), &names),
+    };
+    for patched in &patched {
+        let embedder = Embedder::new(&patched.model)?;
+        let after = Measured::new(&embedder, &dataset, &names, console)?;
+        findings
+            .patched
+            .push(side_effect(&patched.task, &measured, &after)?);
     }
-    for (line, record) in facts.all {
-        console.say(line);
-        run.record(&record)?;
-        if args.json {
-            answer(serde_json::to_string(&record)?);
-        }
+    let mut dir = RunDir::open(&directory(args, &plan)?, &plan)?;
+    for record in records(&plan, &findings) {
+        dir.record(&record)?;
     }
-    console.say(format!("{}", out.display()));
-    Ok(())
+    publish(
+        &findings,
+        &Publication {
+            dir: &dir,
+            line: serde_json::json!({
+                "kind": "run",
+                "question": plan.question,
+                "model": plan.model,
+                "task": plan.task,
+                "n": dataset.len(),
+            }),
+            seed: 0,
+            hashes: BTreeMap::from([
+                (format!("{} weights", plan.model), plan.checkpoint.clone()),
+                (format!("{} test images", plan.task), plan.data.clone()),
+            ]),
+            json: args.json,
+            started,
+            console,
+        },
+    )
+}
+
+fn directory(args: &Args, plan: &Plan) -> Result<PathBuf> {
+    if let Some(out) = &args.out {
+        return Ok(out.clone());
+    }
+    let model = PathBuf::from(&plan.model);
+    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    let hash = machine::sha256(toml::to_string(plan)?.as_bytes());
+    let name = format!("hierarchy-{}-{name}-{}", plan.task, &hash[..8]);
+    Ok(workspace::runs().join(name))
 }
 
 fn open(task: &Task, args: &Args, console: &Console) -> Result<Dataset> {
@@ -142,250 +162,162 @@ fn open(task: &Task, args: &Args, console: &Console) -> Result<Dataset> {
         true => paint_data::Hub::Directory(prepare_world(&[task], console)?),
         false => hub_of(args.hub.as_deref(), console),
     };
-    Dataset::open(task, SplitName::Test, &hub).with_context(|| format!("task {}", task.name))
-}
-
-/// A hierarchy with the synset of each class; none for a class that it does not know.
-fn hierarchy(
-    args: &Args,
-    task: &Task,
-    names: &[String],
-) -> Result<Option<(Hierarchy, Vec<Option<String>>)>> {
-    let by_name = |hierarchy: Hierarchy| {
-        let known = |name: &String| hierarchy.find(name).map(|_| name.clone());
-        let synsets = names.iter().map(known).collect();
-        Some((hierarchy, synsets))
-    };
-    Ok(match &args.hierarchy {
-        Some(path) if path.is_dir() => Some(first_senses(path, names)?),
-        Some(path) => by_name(read_toml_tree(path)?),
-        None if task.name == "objects" => by_name(parse_toml_tree(
-            paint_world::OBJECTS_HIERARCHY,
-            "the embedded tree",
-        )?),
-        None => None,
+    let dataset = Dataset::open(task, SplitName::Test, &hub)
+        .with_context(|| format!("task {}", task.name))?;
+    Ok(match args.limit {
+        Some(n) => dataset.subset(n, 0),
+        None => dataset,
     })
 }
 
-/// WordNet, where each class is the first sense of its name that no other class has.
-fn first_senses(dict: &Path, names: &[String]) -> Result<(Hierarchy, Vec<Option<String>>)> {
-    let wordnet = WordNet::read(dict)?;
-    let mut taken = std::collections::BTreeSet::new();
-    let synsets = names.iter().map(|name| {
-        let free = wordnet
-            .senses(name)
-            .iter()
-            .find(|&&node| taken.insert(node));
-        free.map(|&node| wordnet.hierarchy().id(node).to_owned())
-    });
-    let synsets = synsets.collect();
-    Ok((wordnet.hierarchy().clone(), synsets))
+fn notes(measured: &Measured, tree: Option<&Tree>, names: &[String]) -> Vec<String> {
+    let mut notes = vec![format!(
+        "Self-consistency: the share of {} prompts and 4 views (mirrored, upside down, turned, \
+         cropped) that agree with the answer to the bare name. {} images are of low confidence: \
+         halves of the prompts, all, the bare name and the mirrored image do not agree.",
+        TEMPLATES.len(),
+        measured.n_low()
+    )];
+    if let Some(tree) = tree {
+        let (n_known, n) = (tree.n_known(), names.len());
+        notes.push(format!("The hierarchy knows {n_known} of {n} classes."));
+    }
+    notes
 }
 
-/// Embedded images with their labels, the text side, and what self-consistency says.
-struct Measured {
-    images: Vec<f32>,
-    width: usize,
-    labels: Vec<u32>,
-    names: Vec<String>,
-    model: SelfConsistency,
-    confidence: Confidence,
+fn side_effect(task: &str, before: &Measured, after: &Measured) -> Result<ConfidenceSideEffect> {
+    let (was, is) = (before.scores()?, after.scores()?);
+    let auroc = |rows: &[ConfidenceRow], score: &str| {
+        let row = rows.iter().find(|row| row.score == score);
+        row.map(|row| row.auroc)
+            .with_context(|| format!("there is no {score}"))
+    };
+    let both =
+        |score: &str| -> Result<[Estimate; 2]> { Ok([auroc(&was, score)?, auroc(&is, score)?]) };
+    Ok(ConfidenceSideEffect {
+        patched_on: task.to_owned(),
+        self_consistency: both("self-consistency")?,
+        max_logit: both("max-logit")?,
+        top1: [before.top1()?, after.top1()?],
+    })
 }
 
-impl Measured {
-    fn new(
-        embedder: &Embedder<'_>,
-        dataset: &Dataset,
-        names: &[String],
-        console: &Console,
-    ) -> Result<Self> {
-        let width = embedder.width();
-        let original = embedder.images(dataset, View::Identity, console)?;
-        let views = VIEWS.map(|view| embedder.images(dataset, view, console));
-        let views: Vec<Vec<f32>> = views
-            .into_iter()
-            .map(|view| Ok(view?.to_vec()))
-            .collect::<Result<_>>()?;
-        let prompts = TEMPLATES
-            .iter()
-            .flat_map(|template| names.iter().map(move |name| template.replace("{}", name)));
-        let prompted = embedder.texts(&prompts.collect::<Vec<_>>())?;
-        let model = SelfConsistency::new(&embedder.texts(names)?, &prompted, width)?;
-        let images = original.to_vec();
-        let mut confidence: Option<Confidence> = None;
-        for (i, batch) in images.chunks(BATCH * width).enumerate() {
-            let start = i * BATCH * width;
-            let views = views
-                .iter()
-                .map(|view| Embeddings::new("image", &view[start..start + batch.len()], width));
-            let views = views.collect::<Result<Vec<_>, _>>()?;
-            let found = model.measure(&Embeddings::new("image", batch, width)?, &views)?;
-            match &mut confidence {
-                Some(all) => all.append(found)?,
-                None => confidence = Some(found),
-            }
-        }
-        Ok(Self {
-            labels: original.labels().to_vec(),
-            confidence: confidence.context("there are no images")?,
-            names: names.to_vec(),
-            images,
-            width,
-            model,
+fn verdict(findings: &HierarchyFindings) -> Result<Verdict> {
+    let minus = |score: &str| {
+        let row = findings.confidence.iter().find(|row| row.score == score);
+        row.and_then(|row| row.first_minus)
+            .with_context(|| format!("there is no {score}"))
+    };
+    // The headline: parents and children, as published.
+    let low = |base: &str| {
+        let mut rows = findings.reranking.iter();
+        let row = rows.find(|row| row.base == base)?;
+        row.low.map(|[_, _, change]| change)
+    };
+    Ok(Verdict::hierarchy(&Consistency {
+        auroc_gain: minus("max-logit")?,
+        auroc_gain_over_prompts: minus("max-logit with prompts")?,
+        low_change: low("bare names"),
+        low_change_prompted: low("prompt ensemble"),
+    }))
+}
+
+fn publish(findings: &HierarchyFindings, with: &Publication<'_>) -> Result<()> {
+    let confidence = confidence_table(&findings.confidence)?;
+    let tables = [
+        Some(confidence),
+        rerank_table(&findings.reranking),
+        confidence_side_effects(&findings.patched),
+    ];
+    let texts = tables.iter().flatten();
+    let table: Vec<String> = texts
+        .map(|table| format!("{}\n{}", table.caption, table.to_text()))
+        .chain(findings.notes.iter().map(|note| format!("{note}\n")))
+        .collect();
+    let answer = Answer {
+        title: "Confidence and label hierarchy".to_owned(),
+        question: "Does the model know when it is wrong, and does a label hierarchy help there?",
+        sections: hierarchy_sections(findings)?,
+        table: table.join("\n"),
+        lines: lines(findings),
+        verdict: verdict(findings)?,
+    };
+    answer.publish(with)
+}
+
+fn lines(findings: &HierarchyFindings) -> Vec<serde_json::Value> {
+    let score = |row: &ConfidenceRow| {
+        serde_json::json!({
+            "kind": "score",
+            "score": row.score,
+            "auroc": points(&row.auroc),
+            "first_minus": row.first_minus.as_ref().map(points),
+            "selective_area": 100.0 * row.area,
         })
-    }
-
-    /// AUROC of self-consistency against max-logit, bare and with prompts, and selective curves.
-    fn confidence(&self, facts: &mut Facts<'_>) -> Result<()> {
-        let c = &self.confidence;
-        let right = |predicted: &[u32]| -> Vec<bool> {
-            predicted
-                .iter()
-                .zip(&self.labels)
-                .map(|(p, l)| p == l)
-                .collect()
-        };
-        let cosine = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
-        let (bare, prompted) = (right(&c.bare), right(&c.prompted));
-        let text_only = c.text.share();
-        let scores: [(&str, Vec<f64>, &Vec<bool>); 4] = [
-            ("self-consistency", c.score(), &bare),
-            ("self-consistency of prompts alone", text_only, &bare),
-            ("max-logit", cosine(&c.bare_cosine), &bare),
-            (
-                "max-logit with prompts",
-                cosine(&c.prompted_cosine),
-                &prompted,
-            ),
-        ];
-        let mut first: Option<Ranking> = None;
-        for (name, score, right) in &scores {
-            let ranking = Ranking::new(score, right)?;
-            let auroc = ranking.auroc();
-            facts.estimate(name, "AUROC", auroc.value, auroc.low, auroc.high, auroc.n)?;
-            let area = SelectiveCurve::new(score, right)?.area();
-            facts.value(name, "area of the selective curve", area);
-            if let Some(first) = &first {
-                let d = first.minus(&ranking)?;
-                facts.difference(name, "AUROC that self-consistency has more", d)?;
-            }
-            first = first.or(Some(ranking));
-        }
-        let low = c.low().iter().filter(|&&low| low).count();
-        facts.value("self-consistency", "images of low confidence", low as f64);
-        Ok(())
-    }
-
-    /// Re-ranking of the low-confidence images against both bases.
-    fn reranking(
-        &self,
-        embedder: &Embedder<'_>,
-        phrases: &Phrases,
-        facts: &mut Facts<'_>,
-    ) -> Result<()> {
-        let bare = Embeddings::new("phrase", &embedder.texts(phrases.texts())?, self.width)?;
-        let prompts = phrases
-            .texts()
-            .iter()
-            .flat_map(|text| TEMPLATES.map(|template| template.replace("{}", text)));
-        let features = embedder.texts(&prompts.collect::<Vec<_>>())?;
-        let ensemble = Embeddings::ensemble("phrase", &features, TEMPLATES.len(), self.width)?;
-        let low = self.confidence.low();
-        for (base, classes, phrases_of) in [
-            ("bare names", self.model.bare(), &bare),
-            ("prompt ensemble", self.model.prompted(), &ensemble),
-        ] {
-            let reranker = Reranker::new(classes, phrases, phrases_of)?;
-            let (mut before, mut after) = (Vec::new(), Vec::new());
-            let batches = self
-                .images
-                .chunks(BATCH * self.width)
-                .zip(low.chunks(BATCH));
-            for (batch, low) in batches {
-                let images = Embeddings::new("image", batch, self.width)?;
-                before.extend(reranker.base(&images)?);
-                after.extend(reranker.rerank(&images, low)?);
-            }
-            let predictions =
-                |ranked| Predictions::new(self.labels.clone(), ranked, self.names.len());
-            let report = RerankReport::new(&predictions(before)?, &predictions(after)?, &low)?;
-            facts.report(base, &report)?;
-        }
-        Ok(())
-    }
+    };
+    let change = |[before, after, change]: &[Estimate; 3]| {
+        serde_json::json!({
+            "before": points(before), "after": points(after), "change": points(change),
+        })
+    };
+    let reranked = |row: &RerankRow| {
+        serde_json::json!({
+            "kind": "reranked",
+            "base": row.base,
+            "with": row.with,
+            "all": change(&row.all),
+            "low": row.low.as_ref().map(change),
+            "low_top5": row.ceiling.as_ref().map(points),
+            "fixed": row.n_fixed,
+            "broken": row.n_broken,
+        })
+    };
+    let patched = |effect: &ConfidenceSideEffect| {
+        let pair = |[before, after]: &[Estimate; 2]| serde_json::json!({"before": points(before), "after": points(after)});
+        serde_json::json!({
+            "kind": "patched",
+            "patched_on": effect.patched_on,
+            "self_consistency": pair(&effect.self_consistency),
+            "max_logit": pair(&effect.max_logit),
+            "top1": pair(&effect.top1),
+        })
+    };
+    let scores = findings.confidence.iter().map(score);
+    let reranked = findings.reranking.iter().map(reranked);
+    let patched = findings.patched.iter().map(patched);
+    scores.chain(reranked).chain(patched).collect()
 }
 
-/// Lines for people with the records they say.
-struct Facts<'a> {
-    plan: &'a Plan,
-    all: Vec<(String, Record)>,
-}
-
-impl<'a> Facts<'a> {
-    fn new(plan: &'a Plan) -> Self {
-        Self {
-            plan,
-            all: Vec::new(),
-        }
-    }
-
-    fn record(&self, kind: Kind, method: &str, measure: &str) -> Record {
-        Record::new("hierarchy", kind)
+fn records(plan: &Plan, findings: &HierarchyFindings) -> Vec<Record> {
+    let fact = |method: &str, measure: &str| {
+        Record::new(plan.question, Kind::Quantity)
             .measure(measure)
             .method(method)
-            .model(&self.plan.model)
-            .task(&self.plan.task)
+            .model(&plan.model)
+            .task(&plan.task)
+    };
+    let mut facts = Vec::new();
+    for row in &findings.confidence {
+        facts.push(fact(&row.score, "AUROC").estimate(&row.auroc));
+        let measure = "area of the selective curve";
+        facts.push(fact(&row.score, measure).value(row.area));
+        if let Some(minus) = &row.first_minus {
+            let measure = "AUROC that self-consistency has more";
+            facts.push(fact(&row.score, measure).estimate(minus));
+        }
     }
-
-    fn value(&mut self, method: &str, measure: &str, value: f64) {
-        let record = self.record(Kind::Quantity, method, measure).value(value);
-        let line = match value.fract() == 0.0 {
-            true => format!("{method}: {measure} {value}"),
-            false => format!("{method}: {measure} {value:.4}"),
+    for row in &findings.reranking {
+        let method = format!("{}, {}", row.base, row.with);
+        let mut change = |on: &str, [before, after, change]: &[Estimate; 3]| {
+            for (what, value) in [("before", before), ("after", after), ("change", change)] {
+                let measure = format!("top-1 {on}, {what}");
+                facts.push(fact(&method, &measure).estimate(value));
+            }
         };
-        self.all.push((line, record));
-    }
-
-    fn estimate(
-        &mut self,
-        method: &str,
-        measure: &str,
-        value: f64,
-        low: f64,
-        high: f64,
-        n: u64,
-    ) -> Result<()> {
-        let record = self
-            .record(Kind::Quantity, method, measure)
-            .estimate(&Estimate::new(value, low, high, n)?);
-        let line = format!("{method}: {measure} {value:.4} [{low:.4}, {high:.4}]");
-        self.all.push((line, record));
-        Ok(())
-    }
-
-    fn difference(&mut self, method: &str, measure: &str, d: paint_eval::Difference) -> Result<()> {
-        self.estimate(method, measure, d.value, d.low, d.high, d.n)
-    }
-
-    fn change(&mut self, base: &str, on: &str, change: &Change) -> Result<()> {
-        for (when, p) in [("before", change.before), ("after", change.after)] {
-            let measure = format!("top-1 {on}, {when}");
-            self.estimate(base, &measure, p.value, p.low, p.high, p.n)?;
+        change("over all", &row.all);
+        if let Some(low) = &row.low {
+            change("at low confidence", low);
         }
-        self.difference(base, &format!("top-1 {on}, change"), change.difference)
     }
-
-    fn report(&mut self, base: &str, report: &RerankReport) -> Result<()> {
-        self.change(base, "over all", &report.all)?;
-        if let Some(low) = &report.low {
-            self.change(base, "at low confidence", low)?;
-        }
-        if let Some(p) = report.low_top5 {
-            let measure = "top-5 at low confidence, the ceiling";
-            self.estimate(base, measure, p.value, p.low, p.high, p.n)?;
-        }
-        self.value(base, "images fixed", report.n_fixed as f64);
-        self.value(base, "images broken", report.n_broken as f64);
-        Ok(())
-    }
+    facts
 }

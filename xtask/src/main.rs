@@ -35,6 +35,7 @@ mod rq4;
 mod rq5;
 mod run_dir;
 mod search;
+mod side_effects;
 mod subject;
 mod tasks;
 mod tested;

@@ -1,5 +1,6 @@
 //! A run of a question: what determines it, where it is kept, and how it is published.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -120,43 +121,71 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the report and prints the answer.
-    pub(crate) fn publish(&self, answer_: Answer) -> Result<()> {
-        let report = self.dir.path.join("report.html");
+    pub(crate) fn publish(&self, answer: Answer) -> Result<()> {
         let model_hashes = self.plan.models.iter().flat_map(|model| {
             let of =
                 |(file, hash): (&String, &String)| (format!("{} {file}", model.name), hash.clone());
             model.sha256.iter().map(of)
         });
+        answer.publish(&Publication {
+            dir: &self.dir,
+            line: self.line(),
+            seed: self.plan.seed,
+            hashes: model_hashes
+                .chain([("tasks".to_owned(), self.plan.tasks_sha256.clone())])
+                .collect(),
+            json: self.asked.common.json,
+            started: self.started,
+            console: self.console,
+        })
+    }
+}
+
+/// What an answer is published with.
+pub(crate) struct Publication<'a> {
+    pub(crate) dir: &'a RunDir,
+    /// What was asked, the first line of `--json`.
+    pub(crate) line: serde_json::Value,
+    pub(crate) seed: u64,
+    /// Of models and data, for the report.
+    pub(crate) hashes: BTreeMap<String, String>,
+    pub(crate) json: bool,
+    pub(crate) started: Instant,
+    pub(crate) console: &'a Console,
+}
+
+impl Answer {
+    /// Writes the report and prints the answer.
+    pub(crate) fn publish(self, with: &Publication<'_>) -> Result<()> {
+        let report = with.dir.path.join("report.html");
         let input = ReportInput {
-            title: answer_.title,
-            question: answer_.question.to_owned(),
-            verdict: answer_.verdict.clone(),
-            sections: answer_.sections,
+            title: self.title,
+            question: self.question.to_owned(),
+            verdict: self.verdict.clone(),
+            sections: self.sections,
             repetition: Repetition {
                 command: machine::command_line(),
-                seed: self.plan.seed,
-                run_toml: self.dir.toml.clone(),
+                seed: with.seed,
+                run_toml: with.dir.toml.clone(),
                 versions: machine::versions(),
-                hashes: model_hashes
-                    .chain([("tasks".to_owned(), self.plan.tasks_sha256.clone())])
-                    .collect(),
+                hashes: with.hashes.clone(),
                 cpu: machine::cpu(),
                 cores: machine::cores(),
-                wall_time: self.started.elapsed(),
+                wall_time: with.started.elapsed(),
             },
         };
         write_report(&report, &input)?;
-        if self.asked.common.json {
-            answer(self.line());
-            answer_.lines.iter().for_each(answer);
-            answer(serde_json::to_string(&answer_.verdict)?);
-            self.console.say(answer_.table);
+        if with.json {
+            answer(&with.line);
+            self.lines.iter().for_each(answer);
+            answer(serde_json::to_string(&self.verdict)?);
+            with.console.say(self.table);
         } else {
-            print_text(&answer_.table, &answer_.verdict);
+            print_text(&self.table, &self.verdict);
         }
-        self.console.say(format!(
+        with.console.say(format!(
             "run     {}\nreport  {}",
-            self.dir.path.display(),
+            with.dir.path.display(),
             report.display()
         ));
         Ok(())

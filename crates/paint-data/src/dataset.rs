@@ -151,6 +151,12 @@ impl Dataset {
         self.store.n_rows()
     }
 
+    /// Whether these are the same rows of as many, whatever their labels: of one dataset opened
+    /// with two label columns.
+    pub fn has_rows_of(&self, other: &Self) -> bool {
+        self.rows == other.rows && self.n_stored() == other.n_stored()
+    }
+
     /// The files behind this dataset, as local files.
     pub fn files(&self) -> Vec<&Path> {
         self.store.paths()

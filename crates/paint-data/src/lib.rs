@@ -85,5 +85,5 @@ pub use published::{PerSplit, Published};
 pub use rng::Rng;
 pub use split::{class_halves, n_validation};
 pub use suite::Suite;
-pub use task::{Columns, Files, Part, SplitName, Task, TaskSource, read_toml};
+pub use task::{Attribute, Columns, Files, Part, SplitName, Task, TaskSource, read_toml};
 pub use write::{Features, ParquetWriter, Question, Row, Target, write_parquet};

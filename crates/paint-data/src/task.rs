@@ -159,6 +159,20 @@ impl Part {
     }
 }
 
+/// A second column of labels: what a class may go with in training and not in the world, such as
+/// the background (`[attribute]` in a manifest).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    /// Its column.
+    pub column: String,
+    /// Names of its values, in the order of the labels in the column.
+    pub values: Vec<String>,
+    /// How values that are text stand in the data, in the order of `values`, where they differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub label_values: Vec<String>,
+}
+
 /// A classification task: a dataset, class names in label order, and prompt templates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Task {
@@ -179,6 +193,9 @@ pub struct Task {
     pub files: Files,
     /// Share of each split, and what stays together.
     pub part: Part,
+    /// What the classes may go with, for group robustness.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<Attribute>,
     /// What of the manifest nobody has compared with the dataset itself; none if all of it was.
     /// A remark to people: it is not serialized, so that mending it makes no other run.
     #[serde(skip)]
@@ -208,6 +225,7 @@ impl Task {
             columns: Columns::default(),
             files: Files::default(),
             part: Part::default(),
+            attribute: None,
             unverified: None,
             published: Published::default(),
         };
@@ -241,11 +259,30 @@ impl Task {
             columns: raw.columns,
             files: raw.files,
             part: raw.part.parse(raw.group_by_path, origin)?,
+            attribute: raw.attribute,
             unverified: raw.unverified,
             published: raw.published,
         };
         task.check(origin)?;
         Ok(task)
+    }
+
+    /// The same images with the attribute's values for classes; none without an attribute.
+    ///
+    /// Cuts keep classes apart, so that of data without splits of its own, or with a `part`, the
+    /// two would be other images.
+    pub fn of_attribute(&self) -> Option<Self> {
+        let attribute = self.attribute.as_ref()?;
+        Some(Self {
+            class_names: attribute.values.clone(),
+            label_values: attribute.label_values.clone(),
+            columns: Columns {
+                label: Some(attribute.column.clone()),
+                ..self.columns.clone()
+            },
+            attribute: None,
+            ..self.clone()
+        })
     }
 
     /// Uses this share of the training images, written as in a manifest: `"0.5..1.0"`.
@@ -416,6 +453,7 @@ struct Manifest {
     unverified: Option<String>,
     #[serde(default)]
     published: Published,
+    attribute: Option<Attribute>,
     #[serde(default)]
     columns: Columns,
     #[serde(default)]

@@ -1,11 +1,13 @@
 //! Contrastive feature recalibration.
 
+use std::borrow::Cow;
+
 use paint_data::Rng;
 
 use crate::{
     CalibrationSet, Classifier, Error, Result, Samples, Selection, SgdConfig, Targeted,
     classifier::{Forward, Loss, cross_entropy},
-    contrastive::{centroid, centroid_backward, contrastive},
+    contrastive::{Pull, centroid, centroid_backward, contrastive},
     descent::{DRAWS, Gradient, descend},
     error::{check_setting, check_size},
     holistic::{Targets, cosine},
@@ -71,6 +73,10 @@ pub struct CfrConfig {
     /// Samples of a batch that bring an anchor, at most; the public code's is the batch. A step's
     /// time grows with it.
     pub anchors_per_step: usize,
+    /// Samples of a class's bank that the random draws of one step come from, drawn anew for each
+    /// step; the public code's is the whole bank. Every draw stays uniform over the bank, but the
+    /// anchors of a step share samples, and a sample is embedded once.
+    pub bank_per_step: usize,
     /// Temperature of the contrastive term; at 1 it is nearly flat.
     pub temperature: f32,
     /// The term on the whole batch.
@@ -89,6 +95,7 @@ impl Default for CfrConfig {
             negatives: Negatives::RandomOther,
             n_negatives: 16,
             anchors_per_step: 128,
+            bank_per_step: usize::MAX,
             temperature: 1.0,
             holistic: Holistic::Targeted(Targeted::default()),
             anchor_weight: AnchorWeight::Constant,
@@ -155,6 +162,8 @@ fn check(
     check_setting("positives", drawn as f64, drawn > 0, "must be at least 1")?;
     let n = config.n_negatives;
     check_setting("n_negatives", n as f64, n > 0, "must be at least 1")?;
+    let n = config.bank_per_step;
+    check_setting("bank_per_step", n as f64, n > 0, "must be at least 1")?;
     if let Holistic::Targeted(targeted) = config.holistic {
         let temperature = f64::from(targeted.temperature);
         let sound = temperature.is_finite() && temperature > 0.0;
@@ -221,17 +230,15 @@ impl<'a> Trainer<'a> {
 
     fn step(&mut self, classifier: &Classifier, batch: &[usize], epoch: usize) -> Result<Gradient> {
         let draws = self.draw(batch);
-        let drawn = draws.iter().flat_map(|draw| {
-            let own = std::iter::once(&draw.anchor);
-            own.chain(&draw.positives).chain(&draw.negatives)
-        });
-        let rows: Vec<usize> = batch.iter().chain(drawn).copied().collect();
+        let drawn = distinct(&draws);
+        let rows: Vec<usize> = batch.iter().chain(&drawn).copied().collect();
         let mask = self.mask(rows.len() * classifier.width);
         let forward = Forward::new(classifier, self.train.gather(&rows), mask)?;
         let n_batch = batch.len() * classifier.width;
         let mut loss = self.holistic(&forward.unit[..n_batch], batch, classifier)?;
         let weight = self.weight(epoch);
-        let on_draws = self.on_draws(classifier, &forward.unit[n_batch..], &draws, weight)?;
+        let on_draws =
+            self.on_draws(classifier, &forward.unit[n_batch..], &drawn, &draws, weight)?;
         loss.value += on_draws.value;
         loss.log_scale += on_draws.log_scale;
         loss.unit.extend(on_draws.unit);
@@ -246,17 +253,30 @@ impl<'a> Trainer<'a> {
         let (Positives::RandomCorrect { n: n_positives }
         | Positives::DynamicCentroid { draws: n_positives }) = self.config.positives;
         let n_negatives = self.config.n_negatives;
+        let rng = &mut self.rng;
+        let n_bank = self.config.bank_per_step;
+        let mut of_step = |banks: &'a [Vec<usize>]| -> Vec<Cow<'a, [usize]>> {
+            banks.iter().map(|bank| part(bank, n_bank, rng)).collect()
+        };
+        let calibration = self.calibration;
+        let correct = of_step(&calibration.correct);
+        let others = match self.config.negatives {
+            Negatives::NearestOther => Vec::new(),
+            Negatives::RandomOther => of_step(&calibration.others),
+            Negatives::OwnClass => of_step(&calibration.all),
+        };
+        let anchors = calibration.anchors();
         let mut draws = Vec::with_capacity(batch.len());
         for row in batch.iter().take(self.config.anchors_per_step) {
             let number = row % anchors.len();
             let anchor = anchors[number];
             let label = self.train.label(anchor);
-            let rng = &mut self.rng;
-            let positives = draw(&self.calibration.correct[label], n_positives, rng);
+            let positives = draw(&correct[label], n_positives, rng);
             let negatives = match self.config.negatives {
                 Negatives::NearestOther => self.nearest[number].clone(),
-                Negatives::RandomOther => draw(&self.calibration.others[label], n_negatives, rng),
-                Negatives::OwnClass => draw(&self.calibration.all[label], n_negatives, rng),
+                Negatives::RandomOther | Negatives::OwnClass => {
+                    draw(&others[label], n_negatives, rng)
+                }
             };
             draws.push(Draw {
                 anchor,
@@ -304,81 +324,98 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// The anchors' terms; `unit` holds each draw's anchor, positives and negatives in turn.
+    /// The anchors' terms; `unit` holds an embedding of each of `rows`, which are all that occur in
+    /// the draws, ascending.
     fn on_draws(
         &self,
         classifier: &Classifier,
         unit: &[f32],
+        rows: &[usize],
         draws: &[Draw],
         weight: f32,
     ) -> Result<Loss> {
         let width = classifier.width;
         let share = weight / draws.len().max(1) as f32;
-        let mut gradient = Vec::with_capacity(unit.len());
-        let (mut value, mut rest) = (0.0, unit);
-        let (mut anchors, mut starts, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let place = |row: &usize| rows.partition_point(|r| r < row) * width;
+        let gather = |of: &[usize]| -> Vec<f32> {
+            let places = of.iter().map(place);
+            places
+                .flat_map(|at| unit[at..at + width].iter().copied())
+                .collect()
+        };
+        let mut gradient = vec![0.0; unit.len()];
+        let mut add = |of: &[usize], gradients: &[f32], share: f32| {
+            for (row, from) in of.iter().zip(gradients.chunks_exact(width)) {
+                let at = place(row);
+                let sum = gradient[at..at + width].iter_mut();
+                sum.zip(from).for_each(|(sum, g)| *sum += share * g);
+            }
+        };
+        let mut value = 0.0;
         for draw in draws {
-            let (anchor, others) = rest.split_at(width);
-            let (positives, others) = others.split_at(draw.positives.len() * width);
-            let (negatives, others) = others.split_at(draw.negatives.len() * width);
-            rest = others;
-            starts.push(gradient.len());
-            anchors.extend_from_slice(anchor);
-            labels.push(self.train.label(draw.anchor));
-            value += self.pull(anchor, positives, negatives, &mut gradient);
+            let (anchor, negatives) = (gather(&[draw.anchor]), gather(&draw.negatives));
+            let pull = self.pull(&anchor, &gather(&draw.positives), &negatives);
+            value += f64::from(share) * pull.value;
+            add(&[draw.anchor], &pull.anchor, share);
+            add(&draw.positives, &pull.positives, share);
+            add(&draw.negatives, &pull.negatives, share);
         }
-        gradient.iter_mut().for_each(|g| *g *= share);
-        value *= f64::from(share);
-        let weights = vec![share; draws.len()];
-        let mut loss = Loss {
+        let mut log_scale = 0.0;
+        if !draws.is_empty() {
+            let anchors: Vec<usize> = draws.iter().map(|draw| draw.anchor).collect();
+            let labels: Vec<usize> = anchors.iter().map(|&row| self.train.label(row)).collect();
+            let weights = vec![share; draws.len()];
+            let entropy = cross_entropy(classifier, &gather(&anchors), &labels, &weights)?;
+            add(&anchors, &entropy.unit, 1.0);
+            value += entropy.value;
+            log_scale = entropy.log_scale;
+        }
+        Ok(Loss {
             value,
             unit: gradient,
-            log_scale: 0.0,
-        };
-        if !draws.is_empty() {
-            let entropy = cross_entropy(classifier, &anchors, &labels, &weights)?;
-            loss.value += entropy.value;
-            loss.log_scale += entropy.log_scale;
-            for (start, of_anchor) in starts.into_iter().zip(entropy.unit.chunks_exact(width)) {
-                let place = &mut loss.unit[start..start + width];
-                place.iter_mut().zip(of_anchor).for_each(|(g, e)| *g += e);
-            }
-        }
-        Ok(loss)
+            log_scale,
+        })
     }
 
-    /// The contrastive term of one anchor; its gradients are appended in the order of the rows.
-    fn pull(
-        &self,
-        anchor: &[f32],
-        positives: &[f32],
-        negatives: &[f32],
-        gradient: &mut Vec<f32>,
-    ) -> f64 {
+    /// The contrastive term of one anchor, with the gradient on every sample that it meets.
+    fn pull(&self, anchor: &[f32], positives: &[f32], negatives: &[f32]) -> Pull {
         let temperature = self.config.temperature;
-        let width = anchor.len();
         match self.config.positives {
             Positives::RandomCorrect { .. } => {
-                let pull = contrastive(anchor, positives, negatives, temperature);
-                gradient.extend(
-                    pull.anchor
-                        .iter()
-                        .chain(&pull.positives)
-                        .chain(&pull.negatives),
-                );
-                pull.value
+                contrastive(anchor, positives, negatives, temperature)
             }
             Positives::DynamicCentroid { .. } => {
+                let width = anchor.len();
                 let (direction, length) = centroid(positives, width);
                 let pull = contrastive(anchor, &direction, negatives, temperature);
                 let n = positives.len() / width;
                 let member = centroid_backward(&direction, length, &pull.positives, n);
-                gradient.extend(&pull.anchor);
-                (0..n).for_each(|_| gradient.extend(&member));
-                gradient.extend(&pull.negatives);
-                pull.value
+                Pull {
+                    positives: member.repeat(n),
+                    ..pull
+                }
             }
         }
+    }
+}
+
+/// The rows that occur in the draws, each once, ascending.
+fn distinct(draws: &[Draw]) -> Vec<usize> {
+    let rows = draws.iter().flat_map(|draw| {
+        let own = std::iter::once(&draw.anchor);
+        own.chain(&draw.positives).chain(&draw.negatives)
+    });
+    let mut rows: Vec<usize> = rows.copied().collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows
+}
+
+/// `n` of a bank's rows, or all if there are no more.
+fn part<'a>(bank: &'a [usize], n: usize, rng: &mut Rng) -> Cow<'a, [usize]> {
+    match bank.len() <= n {
+        true => Cow::Borrowed(bank),
+        false => Cow::Owned(draw(bank, n, rng)),
     }
 }
 
@@ -431,8 +468,12 @@ mod tests {
                 positives: vec![2, 3],
                 negatives: vec![4, 5],
             });
-            check_gradient(10, |classifier, unit| {
-                trainer.on_draws(classifier, unit, &draws, 1.5).unwrap()
+            // Samples 2 to 5 are met twice.
+            let rows = distinct(&draws);
+            assert_eq!(rows, [0, 1, 2, 3, 4, 5]);
+            check_gradient(6, |classifier, unit| {
+                let found = trainer.on_draws(classifier, unit, &rows, &draws, 1.5);
+                found.unwrap()
             });
         }
     }

@@ -1,6 +1,6 @@
 //! Accuracy group by group.
 
-use paint_eval::{Proportion, mean_proportion};
+use paint_eval::{Difference, Proportion, mean_proportion};
 
 use crate::{Groups, Result, error::check_size};
 
@@ -65,6 +65,23 @@ impl GroupMetrics {
     #[must_use]
     pub fn gap(&self) -> f64 {
         self.mean.value - self.worst().1.value
+    }
+
+    /// This worst group's accuracy minus the other's, which may be of another group: the interval
+    /// joins the two as if they were independent (Zou & Donner 2008).
+    #[must_use]
+    pub fn worst_minus(&self, other: &Self) -> Difference {
+        let ((_, this), (_, other)) = (self.worst(), other.worst());
+        let value = this.value - other.value;
+        let below = (this.value - this.low).hypot(other.high - other.value);
+        let above = (this.high - this.value).hypot(other.value - other.low);
+        Difference {
+            value,
+            low: (value - below).max(-1.0),
+            high: (value + above).min(1.0),
+            n: this.n + other.n,
+            p: None,
+        }
     }
 
     /// Mean of the group accuracies, weighted by how frequent the groups are in *training*: what
@@ -162,6 +179,21 @@ mod tests {
             "{error}"
         );
         assert!(GroupMetrics::new(&[0], &test).is_err());
+    }
+
+    #[test]
+    fn worst_groups_are_compared() {
+        let test = groups(&[0, 0, 0, 0, 1, 1, 1, 1], &[0, 0, 1, 1, 0, 0, 1, 1]);
+        let of = |predicted: &[u32]| GroupMetrics::new(predicted, &test).unwrap();
+        let (better, worse) = (of(&[0, 0, 0, 1, 1, 1, 1, 1]), of(&[0, 0, 0, 0, 0, 0, 1, 1]));
+        let difference = better.worst_minus(&worse);
+        assert_eq!((difference.value, difference.n), (0.5, 4));
+        assert!(
+            difference.low < 0.0 && difference.high > 0.5,
+            "{difference:?}"
+        );
+        let back = worse.worst_minus(&better);
+        assert_eq!((back.value, back.low), (-0.5, -difference.high));
     }
 
     #[test]

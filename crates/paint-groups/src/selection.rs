@@ -90,22 +90,36 @@ impl<'a> Selection<'a> {
             scores.push((SelectedBy::WorstGroup, worst));
         }
         for (by, score) in scores {
-            let known = self.best.iter().position(|best| best.by == by);
-            if known.is_some_and(|i| self.best[i].score.value >= score.value) {
-                continue;
-            }
-            let selected = Selected {
-                by,
-                score,
-                settings: settings.to_owned(),
-                classifier: candidate.clone(),
-            };
-            match known {
-                Some(i) => self.best[i] = selected,
-                None => self.best.push(selected),
+            if self.is_beaten(by, &score) {
+                self.keep(Selected {
+                    by,
+                    score,
+                    settings: settings.to_owned(),
+                    classifier: candidate.clone(),
+                });
             }
         }
         Ok(())
+    }
+
+    /// Takes over the other's winners where they are better, as if their candidates had been
+    /// offered here; both must be on the same validation data.
+    pub fn merge(&mut self, other: Self) {
+        for selected in other.best {
+            if self.is_beaten(selected.by, &selected.score) {
+                self.keep(selected);
+            }
+        }
+    }
+
+    fn is_beaten(&self, by: SelectedBy, score: &Proportion) -> bool {
+        self.by(by)
+            .is_none_or(|best| best.score.value < score.value)
+    }
+
+    fn keep(&mut self, selected: Selected) {
+        self.best.retain(|best| best.by != selected.by);
+        self.best.push(selected);
     }
 
     fn predict(&mut self, candidate: &Classifier) -> Result<Vec<u32>> {
@@ -167,6 +181,15 @@ mod tests {
         let worst = selection.by(SelectedBy::WorstGroup).unwrap().score;
         assert_eq!((worst.value, worst.n), (0.5, 2));
         assert_eq!(selection.selected().len(), 3);
+
+        let mut merged = Selection::with_groups(&grouped);
+        merged.offer(&by_both, "both").unwrap();
+        merged.merge(selection);
+        let winner = |by| &merged.by(by).unwrap().settings;
+        // Both are right on four of five: the first that was offered stays.
+        assert_eq!(winner(SelectedBy::Mean), "both");
+        assert_eq!(winner(SelectedBy::WorstClass), "first");
+        assert_eq!(merged.selected().len(), 3);
         let mut blind = Selection::without_groups(samples);
         blind.offer(&by_first, "first").unwrap();
         assert!(blind.by(SelectedBy::WorstGroup).is_none());

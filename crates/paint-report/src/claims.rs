@@ -9,6 +9,9 @@ use crate::{Estimate, Measure, Outcome, Rq2Size, Verdict};
 /// How many points may be lost before the loss counts.
 const TOLERATED_LOSS: f64 = 1.0;
 
+/// How many points CFR's worst group must be above ERM's.
+const WORST_GROUP_GAIN: f64 = 10.0;
+
 /// Accuracy of a model patched in one of three ways, the mean of that on the patching and that on
 /// the supported tasks, minus that of the specialists; fractions, means over tasks (and seeds) on test images, paired.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,6 +47,21 @@ pub struct CaseStudies {
     pub multiple_choice_gain: Option<Estimate>,
     /// Mean over the supported tasks and the studies.
     pub supported_change: Estimate,
+}
+
+/// What self-consistency and re-ranking found: differences of areas or of accuracies, fractions,
+/// on test images, paired.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Consistency {
+    /// AUROC of self-consistency minus that of the largest logit of bare names.
+    pub auroc_gain: Estimate,
+    /// The same minus that of the largest logit with prompts.
+    pub auroc_gain_over_prompts: Estimate,
+    /// Change of top-1 at low confidence by re-ranking, against bare names; none without a
+    /// hierarchy.
+    pub low_change: Option<Estimate>,
+    /// The same against the prompt ensemble.
+    pub low_change_prompted: Option<Estimate>,
 }
 
 impl Verdict {
@@ -193,6 +211,63 @@ impl Verdict {
         Self::new("rq5", all_above(&bounds), measures)
     }
 
+    /// Does contrastive feature recalibration mend what plain training relies on wrongly?
+    ///
+    /// `minus_erm` has for each dataset worst-group accuracy of CFR minus that of ERM, each as
+    /// validation's worst group chose it, a fraction, the mean over seeds on test images.
+    /// Supported if every one is above 10 points with its whole interval; not supported if one
+    /// lies wholly at or below; else undecided. The same by the selector that needs no groups,
+    /// `minus_erm_by_class`, is told beside.
+    pub fn groups(
+        minus_erm: &[(String, Estimate)],
+        minus_erm_by_class: &[(String, Estimate)],
+    ) -> Self {
+        let named = |prefix: &'static str, all: &[(String, Estimate)]| -> Vec<(String, Measure)> {
+            let measure = |(name, estimate): &(String, Estimate)| {
+                (format!("{prefix}{name}"), Measure::points(estimate))
+            };
+            all.iter().map(measure).collect()
+        };
+        let by_group = named("cfr_minus_erm_", minus_erm);
+        let bounds: Vec<(Measure, f64)> = by_group
+            .iter()
+            .map(|(_, m)| (*m, WORST_GROUP_GAIN))
+            .collect();
+        let verdict = match bounds.is_empty() {
+            true => Outcome::Undecided,
+            false => all_above(&bounds),
+        };
+        let by_class = named("cfr_minus_erm_by_class_", minus_erm_by_class);
+        Self::new("groups", verdict, by_group.into_iter().chain(by_class))
+    }
+
+    /// Does self-consistency know wrong answers, and does a label hierarchy mend them?
+    ///
+    /// Supported if self-consistency's AUROC minus max-logit's, and where there is a hierarchy the
+    /// change of top-1 at low confidence against bare names, are above 0 with their whole interval;
+    /// not supported if one lies wholly at or below 0; else undecided. The same against prompts is
+    /// told beside.
+    pub fn hierarchy(found: &Consistency) -> Self {
+        let gain = Measure::points(&found.auroc_gain);
+        let mut bounds = vec![(gain, 0.0)];
+        let mut measures = vec![
+            ("auroc_gain", gain),
+            (
+                "auroc_gain_over_prompts",
+                Measure::points(&found.auroc_gain_over_prompts),
+            ),
+        ];
+        if let Some(change) = &found.low_change {
+            let change = Measure::points(change);
+            bounds.push((change, 0.0));
+            measures.push(("low_change", change));
+        }
+        if let Some(change) = &found.low_change_prompted {
+            measures.push(("low_change_prompted", Measure::points(change)));
+        }
+        Self::new("hierarchy", all_above(&bounds), measures)
+    }
+
     fn new<Name: Into<String>>(
         question: &str,
         verdict: Outcome,
@@ -236,6 +311,18 @@ impl Verdict {
                  choice where the suite has them. “Supported” requires the whole interval of every gain above 0 and that \
                  of the change on clean images above −1 point; “not supported”, that one of them lies wholly at or \
                  below its bound."
+            }
+            "groups" => {
+                "Claim: contrastive feature recalibration, which trains without group labels, raises worst-group accuracy \
+                 by more than 10 points above plain training (ERM). “Supported” requires the whole interval of the \
+                 difference above 10 points on every dataset, both chosen by the worst group on validation; “not \
+                 supported”, that one lies wholly at or below. The same chosen by the worst class is told beside."
+            }
+            "hierarchy" => {
+                "Claim: agreement of prompts and views knows wrong answers better than the largest logit, and with a label \
+                 hierarchy the unsure answers get better. “Supported” requires the whole interval of the difference in \
+                 AUROC, and with a hierarchy that of the change at low confidence against bare names, above 0; “not \
+                 supported”, that one of them lies wholly at or below 0."
             }
             _ => "",
         }

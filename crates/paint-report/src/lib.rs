@@ -36,6 +36,8 @@ mod escape;
 mod estimate;
 mod figure;
 mod gallery;
+mod groups;
+mod hierarchy;
 mod method_lines;
 mod number;
 mod page;
@@ -48,17 +50,26 @@ mod rq2;
 mod rq3;
 mod rq4;
 mod rq5;
+mod selective;
 mod slider;
 mod table;
 mod tradeoff;
 mod verdict;
 
 pub use bars::accuracy_bars;
-pub use claims::{CaseStudies, MinusSpecialists, UnseenCount};
+pub use claims::{CaseStudies, Consistency, MinusSpecialists, UnseenCount};
 pub use error::{Error, Result};
 pub use estimate::{Alpha, Estimate};
 pub use figure::Figure;
 pub use gallery::{BeforeAfter, Gallery};
+pub use groups::{
+    GroupsDataset, GroupsRow, GroupsSideEffect, Spread, groups_sections, groups_side_effects,
+    groups_table,
+};
+pub use hierarchy::{
+    ConfidenceRow, ConfidenceSideEffect, HierarchyFindings, RerankRow, confidence_side_effects,
+    confidence_table, hierarchy_sections, rerank_table,
+};
 pub use number::{format_percent, format_points};
 pub use page::{Block, Repetition, ReportInput, Section, report, write_report};
 pub use panels::alpha_panels;

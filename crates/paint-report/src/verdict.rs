@@ -109,7 +109,7 @@ impl Measure {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename = "verdict")]
 pub struct Verdict {
-    /// The question: `rq1` to `rq5`.
+    /// The question: `rq1` to `rq5`, `groups` or `hierarchy`.
     pub question: String,
     /// The answer.
     pub verdict: Outcome,
@@ -142,7 +142,7 @@ enum Unit {
 }
 
 /// Measures by name.
-const NAMED: [(&str, &str, Unit); 14] = [
+const NAMED: [(&str, &str, Unit); 18] = [
     ("patch_gain_mean", "Mean gain, patching tasks", Unit::Change),
     (
         "supported_change_mean",
@@ -193,10 +193,36 @@ const NAMED: [(&str, &str, Unit); 14] = [
         Unit::Change,
     ),
     ("supported_change", "Change, supported tasks", Unit::Change),
+    (
+        "auroc_gain",
+        "AUROC, self-consistency minus max-logit",
+        Unit::Change,
+    ),
+    (
+        "auroc_gain_over_prompts",
+        "AUROC, self-consistency minus max-logit with prompts",
+        Unit::Change,
+    ),
+    (
+        "low_change",
+        "Top-1 at low confidence, re-ranked minus bare names",
+        Unit::Change,
+    ),
+    (
+        "low_change_prompted",
+        "Top-1 at low confidence, re-ranked minus prompt ensemble",
+        Unit::Change,
+    ),
 ];
 
-/// Measures whose name ends with that of a model.
-const NAMED_BY_MODEL: [(&str, &str, Unit); 4] = [
+/// Measures whose name ends with that of a model or dataset.
+const NAMED_BY_MODEL: [(&str, &str, Unit); 6] = [
+    (
+        "cfr_minus_erm_by_class_",
+        "Worst group, CFR minus ERM, chosen by class",
+        Unit::Change,
+    ),
+    ("cfr_minus_erm_", "Worst group, CFR minus ERM", Unit::Change),
     ("distance_to_ideal_", "Distance to the ideal", Unit::Points),
     ("gain_", "Mean gain", Unit::Change),
     ("supported_change_", "Supported change", Unit::Change),

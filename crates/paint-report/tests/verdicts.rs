@@ -6,7 +6,8 @@
 
 use Outcome::{NotSupported, Supported, Undecided};
 use paint_report::{
-    CaseStudies, Curve, Estimate, Measure, MinusSpecialists, Outcome, Rq2Size, UnseenCount, Verdict,
+    CaseStudies, Consistency, Curve, Estimate, Measure, MinusSpecialists, Outcome, Rq2Size,
+    UnseenCount, Verdict,
 };
 
 /// Value and half the width of its interval.
@@ -240,4 +241,42 @@ fn rq5_needs_every_study() {
             "unseen_count_gain"
         ]
     );
+}
+
+#[test]
+fn groups_needs_ten_points_on_every_dataset() {
+    let check = |gains: &[Made], expected: Outcome| {
+        let gains = gains.iter().enumerate();
+        let gains: Vec<(String, Estimate)> = gains
+            .map(|(i, &gain)| (format!("set-{i}"), estimate(gain)))
+            .collect();
+        let verdict = Verdict::groups(&gains, &gains);
+        assert_eq!(verdict.verdict, expected, "{gains:?}");
+        assert_eq!(verdict.measures.len(), 2 * gains.len());
+    };
+    check(&[(0.30, 0.05), (0.12, 0.01)], Supported);
+    check(&[(0.30, 0.05), (0.12, 0.03)], Undecided);
+    check(&[(0.30, 0.05), (0.05, 0.03)], NotSupported);
+    check(&[], Undecided);
+    let one = [("birds".to_owned(), estimate((0.2, 0.05)))];
+    let measures = ["cfr_minus_erm_birds", "cfr_minus_erm_by_class_birds"];
+    assert_eq!(names(&Verdict::groups(&one, &one)), measures);
+}
+
+#[test]
+fn hierarchy_needs_confidence_and_where_there_is_one_a_better_top_1() {
+    let check = |auroc: Made, low: Option<Made>, expected: Outcome| {
+        let verdict = Verdict::hierarchy(&Consistency {
+            auroc_gain: estimate(auroc),
+            auroc_gain_over_prompts: estimate((-0.1, 0.01)),
+            low_change: low.map(estimate),
+            low_change_prompted: None,
+        });
+        assert_eq!(verdict.verdict, expected, "{auroc:?} {low:?}");
+    };
+    check((0.10, 0.03), None, Supported);
+    check((0.10, 0.03), Some((0.2, 0.1)), Supported);
+    check((0.10, 0.03), Some((0.1, 0.2)), Undecided);
+    check((0.10, 0.03), Some((-0.2, 0.1)), NotSupported);
+    check((-0.10, 0.03), Some((0.2, 0.1)), NotSupported);
 }

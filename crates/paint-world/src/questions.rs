@@ -48,6 +48,7 @@ pub fn questions_task() -> Task {
         columns: Columns::default(),
         files: Files::default(),
         part: Part::default(),
+        attribute: None,
         unverified: None,
         published: Published::default(),
     }

@@ -71,6 +71,7 @@ impl Spurious {
             columns: Columns::default(),
             files: Files::default(),
             part: Part::default(),
+            attribute: None,
             unverified: None,
             published: Published::default(),
         }

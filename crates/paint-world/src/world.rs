@@ -66,6 +66,7 @@ pub fn captions_task() -> Task {
         columns,
         files: Files::default(),
         part: Part::default(),
+        attribute: None,
         unverified: None,
         published: Published::default(),
     }

@@ -1,4 +1,5 @@
-//! What surrounds the model: photographs to pixels, checkpoints to a patched one, choosing alpha.
+//! What surrounds the model: photographs to pixels, checkpoints to a patched one, choosing alpha,
+//! re-ranking.
 
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use serde_json::json;
 use super::alpha::alpha_passes;
 use super::interpolate::{self, Checkpoints};
 use super::preprocess::{self, Photographs};
+use super::rerank::{self, Million};
 use super::{Case, Measure};
 use crate::{machine, workspace};
 
@@ -25,6 +27,10 @@ pub(super) fn cases(hub: Option<&Path>, run: Option<&Path>) -> Result<Vec<Case>>
     for (name, as_published) in [("interpolate", false), ("interpolate_published", true)] {
         cases.push(interpolate(name, as_published));
     }
+    cases.extend([
+        rerank("rerank", Million::rerank),
+        rerank("rerank_product", Million::product),
+    ]);
     if let Some(run) = run {
         let found = alpha_passes(run, Shape::Nested)?;
         let fewer = "times fewer";
@@ -36,6 +42,22 @@ pub(super) fn cases(hub: Option<&Path>, run: Option<&Path>) -> Result<Vec<Case>>
         ]);
     }
     Ok(cases)
+}
+
+/// A million embeddings of width 512 among 1,000 classes; and the products alone.
+fn rerank(name: &'static str, work: fn(&Million) -> Result<f64>) -> Case {
+    Case {
+        name,
+        model: "512 × 1000".to_owned(),
+        batch: Some(rerank::BATCH),
+        unit: "images/s",
+        request: None,
+        prepare: Box::new(move |_| {
+            let million = Million::make()?;
+            let measure: Measure = Box::new(move || work(&million));
+            Ok(measure)
+        }),
+    }
 }
 
 /// Counts, which no repetition changes.

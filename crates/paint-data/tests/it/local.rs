@@ -182,6 +182,42 @@ fn groups_by_file_and_by_folder() {
 }
 
 #[test]
+fn an_attribute_is_a_second_column_of_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut csv = "path,label,split,place\n".to_owned();
+    for (i, split) in ["train", "train", "test", "test"].iter().enumerate() {
+        put(&dir.path().join(format!("{i}.png")), i as u8);
+        let (class, place) = (["a", "b"][i % 2], ["sea", "land"][usize::from(i == 2)]);
+        csv += &format!("{i}.png,{class},{split},{place}\n");
+    }
+    std::fs::write(dir.path().join("list.csv"), csv).unwrap();
+    let attribute = "csv = \"list.csv\"\n[attribute]\ncolumn = \"place\"\n\
+                     values = [\"sea\", \"land\"]";
+    let task = load(dir.path(), attribute).unwrap();
+    let of_attribute = task.of_attribute().unwrap();
+    assert_eq!(of_attribute.class_names, ["sea", "land"]);
+    let (classes, places) = (
+        open(&task, SplitName::Test).unwrap(),
+        open(&of_attribute, SplitName::Test).unwrap(),
+    );
+    assert!(classes.has_rows_of(&places));
+    assert_eq!(
+        (classes.labels(), places.labels()),
+        (&[0, 1][..], &[1, 0][..])
+    );
+    assert!(!classes.has_rows_of(&open(&of_attribute, SplitName::Train).unwrap()));
+    let unknown = attribute.replace("\"land\"", "\"hill\"");
+    let task = load(dir.path(), &unknown).unwrap().of_attribute().unwrap();
+    check_error(open(&task, SplitName::Test), &["land"]);
+    assert!(
+        load(dir.path(), "csv = \"list.csv\"")
+            .unwrap()
+            .of_attribute()
+            .is_none()
+    );
+}
+
+#[test]
 fn a_csv_of_paths_and_labels() {
     let dir = tempfile::tempdir().unwrap();
     for i in 0..10 {

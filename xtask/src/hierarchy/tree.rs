@@ -1,0 +1,78 @@
+//! The hierarchy that belongs to a task's classes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use paint_data::Task;
+use paint_hierarchy::{
+    ABSTRACT, Augmentation, Hierarchy, Phrases, Sparse, WordNet, parse_toml_tree, read_toml_tree,
+};
+
+/// A hierarchy with the synset of each class; none for a class that it does not know.
+pub(crate) struct Tree {
+    hierarchy: Hierarchy,
+    synsets: Vec<Option<String>>,
+}
+
+impl Tree {
+    /// The one at `path`, else the embedded objects' for theirs, else none.
+    pub(crate) fn find(path: Option<&Path>, task: &Task, names: &[String]) -> Result<Option<Self>> {
+        let tree = match path {
+            Some(path) if path.is_dir() => Self::first_senses(path, names)?,
+            Some(path) => Self::by_name(read_toml_tree(path)?, names),
+            None if task.name == "objects" => {
+                let tree = parse_toml_tree(paint_world::OBJECTS_HIERARCHY, "the embedded tree")?;
+                Self::by_name(tree, names)
+            }
+            None => return Ok(None),
+        };
+        if let Some(path) = path.filter(|_| tree.n_known() == 0) {
+            bail!(
+                "--hierarchy {}: none of the {} classes of {} is in it; its names must be theirs, \
+                 such as {:?}",
+                path.display(),
+                names.len(),
+                task.name,
+                names.first().map_or("", String::as_str)
+            );
+        }
+        Ok(Some(tree))
+    }
+
+    fn by_name(hierarchy: Hierarchy, names: &[String]) -> Self {
+        let known = |name: &String| hierarchy.find(name).map(|_| name.clone());
+        Self {
+            synsets: names.iter().map(known).collect(),
+            hierarchy,
+        }
+    }
+
+    /// WordNet, where each class is the first sense of its name that no other class has.
+    fn first_senses(dict: &Path, names: &[String]) -> Result<Self> {
+        let wordnet = WordNet::read(dict)?;
+        let mut taken = BTreeSet::new();
+        let synsets = names.iter().map(|name| {
+            let free = wordnet
+                .senses(name)
+                .iter()
+                .find(|&&node| taken.insert(node));
+            free.map(|&node| wordnet.hierarchy().id(node).to_owned())
+        });
+        Ok(Self {
+            synsets: synsets.collect(),
+            hierarchy: wordnet.hierarchy().clone(),
+        })
+    }
+
+    /// Classes that the hierarchy knows.
+    pub(crate) fn n_known(&self) -> usize {
+        self.synsets.iter().flatten().count()
+    }
+
+    /// The texts that stand for each class.
+    pub(crate) fn phrases(&self, names: &[String], augmentation: Augmentation) -> Result<Phrases> {
+        let sparse = Sparse::all(&self.hierarchy).without(&ABSTRACT);
+        Ok(Phrases::new(&sparse, names, &self.synsets, augmentation)?)
+    }
+}

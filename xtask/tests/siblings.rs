@@ -1,0 +1,336 @@
+//! `groups` and `hierarchy` with an untrained model and a few images: they end with a verdict and a
+//! page, and say in one line what is wrong with bad input.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod tiny;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use image::{Rgb, RgbImage};
+use paint_world::Sizes;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory for a model, data and runs.
+struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        tiny::write_model(&path.join("texts"), &path.join("model"));
+        Self { directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn world(&self) -> PathBuf {
+        self.path(&format!("runs/world-{}", paint_world::VERSION))
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(arguments).current_dir(self.directory.path());
+        command
+            .env("PAINT_RUNS", self.path("runs"))
+            .output()
+            .unwrap()
+    }
+
+    /// The lines of the answer, and the page.
+    fn answer(&self, arguments: &[&str]) -> (Vec<Value>, String) {
+        let output = self.ask(&[arguments, &["--json", "--out", "run"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let page = std::fs::read_to_string(self.path("run/report.html")).unwrap();
+        assert!(page.trim_end().ends_with("</html>"));
+        (lines.collect(), page)
+    }
+
+    /// Fails with one line that has these parts, and leaves no run.
+    fn fails(&self, arguments: &[&str], expected: &[&str]) {
+        let output = self.ask(&[arguments, &["--out", "failed"]].concat());
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{arguments:?} did not fail");
+        let lines: Vec<&str> = message
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        assert_eq!(lines.len(), 1, "{message}");
+        for part in expected {
+            assert!(message.contains(part), "{part:?} is not in {message}");
+        }
+        assert!(!self.path("failed").exists(), "{arguments:?} left a run");
+    }
+
+    /// Images of two colours on two brightnesses as a CSV with splits and a column of places.
+    fn write_csv(&self, name: &str, place: impl Fn(usize) -> usize) {
+        let folder = self.path(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut csv = String::from("path,label,split,place\n");
+        for i in 0..80 {
+            let split = ["train", "validation", "test", "test"][i / 20];
+            let (class, place) = (i % 2, place(i));
+            let light = 40 + 120 * (place as u8) + i as u8;
+            let colour = [Rgb([light, 20, 20]), Rgb([20, 20, light])][class];
+            let file = format!("{i}.png");
+            RgbImage::from_pixel(48, 48, colour)
+                .save(folder.join(&file))
+                .unwrap();
+            let (class, place) = (["red", "blue"][class], ["dark", "light"][place]);
+            csv.push_str(&format!("{file},{class},{split},{place}\n"));
+        }
+        std::fs::write(folder.join("labels.csv"), csv).unwrap();
+    }
+
+    fn write_task(&self, file: &str, csv: &str, attribute: &str) {
+        let task = format!(
+            "name = \"colours\"\ncsv = \"{csv}/labels.csv\"\nclass_names = [\"red\", \"blue\"]\n\
+             templates = [\"a {{}} sheet\"]\n{attribute}"
+        );
+        std::fs::write(self.path(file), task).unwrap();
+    }
+}
+
+const ATTRIBUTE: &str = "[attribute]\ncolumn = \"place\"\nvalues = [\"dark\", \"light\"]\n";
+
+/// Fast enough for an untrained model to learn anything.
+const TRAINING: [&str; 6] = ["--seeds", "2", "--epochs", "20", "--learning-rate", "0.3"];
+
+fn verdict<'a>(lines: &'a [Value], question: &str, measures: &[&str]) -> &'a Value {
+    let last = lines.last().unwrap();
+    assert_eq!(
+        (&last["kind"], &last["question"]),
+        (&"verdict".into(), &question.into())
+    );
+    for name in measures {
+        let measure = &last["measures"][name];
+        let [low, value, high] = ["low", "value", "high"].map(|f| measure[f].as_f64().unwrap());
+        assert!(
+            low <= value && value <= high && measure["n"].is_u64(),
+            "{name}: {measure}"
+        );
+    }
+    last
+}
+
+#[test]
+fn groups_compares_methods_on_drawn_images() {
+    let place = Place::new();
+    let sizes = Sizes {
+        train: 160,
+        validation: 80,
+        test: 80,
+    };
+    let birds = paint_world::spurious("spurious-birds").unwrap();
+    birds.write(&place.world(), sizes, &|_| {}).unwrap();
+    let arguments = [
+        &["groups", "--model", "model", "--datasets", "spurious-birds"],
+        &TRAINING[..],
+    ]
+    .concat();
+    let (lines, page) = place.answer(&arguments);
+    let measures = [
+        "cfr_minus_erm_spurious-birds",
+        "cfr_minus_erm_by_class_spurious-birds",
+    ];
+    verdict(&lines, "groups", &measures);
+    let methods: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["kind"] == "method")
+        .collect();
+    // Zero-shot and DFR once; ERM, JTT, AFR, six CFRs, the best of them and group DRO by three.
+    assert_eq!(methods.len(), 2 + 3 * 11);
+    for method in &methods {
+        assert_eq!(method["seeds"], 2);
+        assert!(method["worst_group"]["mean"].as_f64() <= method["mean"]["mean"].as_f64());
+        let text = method["method"].as_str().unwrap();
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(page.contains("worst class on validation"));
+    // Another model's embeddings under this one's name are refused.
+    tiny::write_model_of(24, &place.path("other texts"), &place.path("other"));
+    let embeddings = place.path("runs/embeddings");
+    let of_first = names(&embeddings);
+    place.answer_elsewhere(&arguments);
+    let of_other: Vec<PathBuf> = names(&embeddings)
+        .into_iter()
+        .filter(|name| !of_first.contains(name))
+        .collect();
+    for name in &of_other {
+        std::fs::copy(&of_first[0], name).unwrap();
+    }
+    let other = arguments
+        .iter()
+        .map(|a| if *a == "model" { "other" } else { *a });
+    place.fails(
+        &other.collect::<Vec<_>>(),
+        &["checkpoint", of_parent(&of_other)],
+    );
+}
+
+fn names(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    names
+}
+
+fn of_parent(names: &[PathBuf]) -> &str {
+    let parent = names.first().unwrap().parent().unwrap();
+    parent.file_name().unwrap().to_str().unwrap()
+}
+
+impl Place {
+    /// The same with the other model.
+    fn answer_elsewhere(&self, arguments: &[&str]) {
+        let other = arguments
+            .iter()
+            .map(|a| if *a == "model" { "other" } else { *a });
+        let arguments: Vec<&str> = other.chain(["--out", "other run"]).collect();
+        let output = self.ask(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
+}
+
+#[test]
+fn groups_takes_a_table_with_an_attribute_and_patched_models() {
+    let place = Place::new();
+    place.write_csv("sheets", |i| (i / 2 + i / 8) % 2);
+    place.write_task("task.toml", "sheets", ATTRIBUTE);
+    let patched = place.path("patch/checkpoints/signs/patched");
+    tiny::write_model_of(24, &place.path("texts of patched"), &patched);
+    let arguments = [
+        &[
+            "groups",
+            "--model",
+            "model",
+            "--datasets",
+            "task.toml",
+            "--patched",
+            "patch",
+        ],
+        &TRAINING[..],
+    ]
+    .concat();
+    let (lines, page) = place.answer(&arguments);
+    verdict(&lines, "groups", &["cfr_minus_erm_colours"]);
+    let patched = lines.iter().find(|line| line["kind"] == "patched").unwrap();
+    assert_eq!(patched["patched_on"], "signs");
+    let change = patched["mean_after"]["value"].as_f64().unwrap()
+        - patched["mean_before"]["value"].as_f64().unwrap();
+    assert!((change - patched["mean_change"]["value"].as_f64().unwrap()).abs() < 1e-9);
+    assert!(page.contains("What patching changed"));
+}
+
+#[test]
+fn bad_groups_are_named() {
+    let place = Place::new();
+    let check = |task: &str, expected: &[&str]| {
+        place.fails(
+            &["groups", "--model", "model", "--datasets", task],
+            expected,
+        );
+    };
+    check("nothing", &["--datasets", "nothing", "spurious-birds"]);
+    check("cifar10", &["cifar10", "[attribute]"]);
+    place.write_csv("sheets", |i| (i / 2) % 2);
+    place.write_csv("dark", |_| 0);
+    let attribute = |column: &str| ATTRIBUTE.replace("place", column);
+    place.write_task("missing.toml", "sheets", &attribute("background"));
+    check("missing.toml", &["background"]);
+    place.write_task("constant.toml", "dark", ATTRIBUTE);
+    check("constant.toml", &["place", "0 for all 20 samples"]);
+    place.write_task(
+        "unknown.toml",
+        "sheets",
+        &ATTRIBUTE.replace("light", "bright"),
+    );
+    check("unknown.toml", &["light"]);
+    // Dark red, dark blue and light blue, but no light red.
+    place.write_csv("empty", |i| usize::from(i % 4 == 3));
+    place.write_task("empty.toml", "empty", ATTRIBUTE);
+    check(
+        "empty.toml",
+        &["colours, train images", "no image of red with place light"],
+    );
+    place.fails(
+        &["groups", "--model", "model", "--seeds", "0"],
+        &["--seeds 0"],
+    );
+    place.fails(
+        &["groups", "--model", "model", "--epochs", "0"],
+        &["--epochs 0"],
+    );
+    place.fails(
+        &["groups", "--model", "model", "--patched", "nowhere"],
+        &["--patched nowhere", "checkpoints"],
+    );
+}
+
+#[test]
+fn hierarchy_tells_confidence_and_re_ranks() {
+    let place = Place::new();
+    let sizes = Sizes {
+        train: 1,
+        validation: 1,
+        test: 60,
+    };
+    paint_world::write_task("shapes", &place.world(), sizes, &|_| {}).unwrap();
+    let shapes = paint_world::tasks()
+        .into_iter()
+        .find(|t| t.task.name == "shapes")
+        .unwrap();
+    let (first, second) = (&shapes.task.class_names[0], &shapes.task.class_names[1]);
+    let tree = format!("[figure]\n\"{first}\" = [\"small {first}\"]\n\"{second}\" = []\n");
+    std::fs::write(place.path("tree.toml"), tree).unwrap();
+    let patched = place.path("patch/checkpoints/signs/patched");
+    tiny::write_model_of(24, &place.path("texts of patched"), &patched);
+    let plain = ["hierarchy", "--model", "model", "--task", "shapes"];
+    let arguments = [
+        &plain[..],
+        &["--hierarchy", "tree.toml", "--patched", "patch"],
+    ]
+    .concat();
+    let (lines, page) = place.answer(&arguments);
+    let measures = [
+        "auroc_gain",
+        "auroc_gain_over_prompts",
+        "low_change",
+        "low_change_prompted",
+    ];
+    verdict(&lines, "hierarchy", &measures);
+    let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).count();
+    // Four scores; three parts of the hierarchy on two bases.
+    assert_eq!((of("score"), of("reranked"), of("patched")), (4, 6, 1));
+    assert!(page.contains("<svg") && page.contains("Selective prediction"));
+
+    let fails = |tree: &str, expected: &[&str]| {
+        place.fails(&[&plain[..], &["--hierarchy", tree]].concat(), expected);
+    };
+    std::fs::write(place.path("others.toml"), "[animal]\ncat = []\n").unwrap();
+    fails("others.toml", &["--hierarchy others.toml", "none of the"]);
+    std::fs::write(place.path("twice.toml"), "[a]\ncat = []\n[b]\ncat = []\n").unwrap();
+    fails("twice.toml", &["cat", "twice"]);
+    fails("nowhere.toml", &["nowhere.toml"]);
+    let wordnet = place.path("wordnet");
+    std::fs::create_dir(&wordnet).unwrap();
+    fails("wordnet", &["data.noun"]);
+    // Two synsets that are kinds of each other.
+    let synset = |this: &str, name: &str, other: &str| {
+        format!("{this} 03 n 01 {name} 0 001 @ {other} n 0000 | a gloss\n")
+    };
+    let data = synset("00000001", "one", "00000002") + &synset("00000002", "two", "00000001");
+    std::fs::write(wordnet.join("data.noun"), data).unwrap();
+    std::fs::write(wordnet.join("index.noun"), "one n 1 0 1 0 00000001\n").unwrap();
+    fails("wordnet", &["cycle"]);
+}
