@@ -181,7 +181,8 @@ impl Answer {
             answer(serde_json::to_string(&self.verdict)?);
             with.console.say(self.table);
         } else {
-            print_text(&self.table, &self.verdict);
+            answer(self.table);
+            answer(self.verdict.to_text());
         }
         with.console.say(format!(
             "run     {}\nreport  {}",
@@ -200,17 +201,6 @@ pub(crate) fn points(estimate: &Estimate) -> serde_json::Value {
         "high": 100.0 * estimate.high(),
         "n": estimate.n(),
     })
-}
-
-fn print_text(table: &str, verdict: &Verdict) {
-    answer(table);
-    for (name, measure) in &verdict.measures {
-        answer(format!(
-            "{name}: {:+.1} [{:+.1}, {:+.1}] points, n = {}",
-            measure.value, measure.low, measure.high, measure.n
-        ));
-    }
-    answer(format!("verdict: {}", verdict.verdict));
 }
 
 fn default_name(plan: &Plan) -> Result<String> {

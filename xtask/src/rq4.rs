@@ -28,7 +28,7 @@ use crate::tasks::find_task;
 pub(crate) struct Args {
     #[command(flatten)]
     suite: SuiteArgs,
-    /// Random halvings of every task's classes [default: 3; 1 with --quick]
+    /// Random halvings of every task's classes [default: 2; 1 with --quick]
     #[arg(long)]
     draws: Option<u64>,
 }
@@ -53,7 +53,7 @@ const PAPER: [(&str, [f64; 2]); 9] = [
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let started = Instant::now();
     let asked = Asked::of_suite("rq4", &args.suite, Defaults::default(), console)?;
-    let n_draws = args.draws.unwrap_or(if args.suite.quick { 1 } else { 3 });
+    let n_draws = args.draws.unwrap_or(if args.suite.quick { 1 } else { 2 });
     if n_draws == 0 {
         bail!("--draws 0: draw the halves at least once");
     }

@@ -117,6 +117,31 @@ pub struct Verdict {
     pub measures: BTreeMap<String, Measure>,
 }
 
+impl Verdict {
+    /// A line for each measure, each in its own unit, and the verdict: what a terminal shows.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for (name, measure) in &self.measures {
+            let Printed {
+                value,
+                unit,
+                detail,
+                ..
+            } = printed(name, measure);
+            let parts = [value, unit, detail];
+            let parts: Vec<&str> = parts
+                .iter()
+                .map(String::as_str)
+                .filter(|p| !p.is_empty())
+                .collect();
+            text.push_str(&format!("{name}: {}\n", parts.join(" ")));
+        }
+        text.push_str(&format!("verdict: {}", self.verdict));
+        text
+    }
+}
+
 /// A measure as the page shows it.
 pub(crate) struct Printed {
     pub(crate) label: String,
@@ -275,6 +300,28 @@ mod tests {
 
     fn estimate(value: f64, half_width: f64) -> Estimate {
         Estimate::new(value, value - half_width, value + half_width, 1000).unwrap()
+    }
+
+    #[test]
+    fn a_terminal_shows_every_measure_in_its_unit() {
+        let verdict = Verdict {
+            question: "rq2".to_owned(),
+            verdict: Outcome::Undecided,
+            measures: BTreeMap::from([
+                (
+                    "cka_small".to_owned(),
+                    Measure::new(0.85, 0.8, 0.9, 1_500).unwrap(),
+                ),
+                (
+                    "gain_small".to_owned(),
+                    Measure::points(&estimate(0.125, 0.01)),
+                ),
+            ]),
+        };
+        let expected = "cka_small: 0.850 [0.800, 0.900], n = 1,500\n\
+                        gain_small: +12.5 points [+11.5, +13.5], n = 1,000\n\
+                        verdict: undecided";
+        assert_eq!(verdict.to_text(), expected);
     }
 
     #[test]
