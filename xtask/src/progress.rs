@@ -80,11 +80,13 @@ impl Console {
     }
 }
 
-/// Warnings, between the bars; one that several splits of a dataset give is told once.
+/// Log lines, between the bars; a warning that several splits of a dataset give is told once.
 impl Write for Console {
     fn write(&mut self, line: &[u8]) -> Result<usize> {
         let mut told = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(line.to_vec()) {
+        // The level is the first word, maybe behind its colour.
+        let is_warning = line.windows(4).take(12).any(|word| word == b"WARN");
+        if !is_warning || told.insert(line.to_vec()) {
             self.bars.suspend(|| stderr().write_all(line))?;
         }
         Ok(line.len())

@@ -32,7 +32,9 @@ pub(crate) struct Plan {
     grid: Vec<f64>,
     rule: Rule,
     search: Search,
-    fine_tune: FineTuneConfig,
+    /// None where the parts of a question have hyperparameters of their own, among `options`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fine_tune: Option<FineTuneConfig>,
     /// What this question alone is asked with.
     #[serde(skip_serializing_if = "toml::Table::is_empty")]
     options: toml::Table,
@@ -84,7 +86,7 @@ impl<'a> Run<'a> {
             grid: settings.grid.clone(),
             rule: settings.rule,
             search: settings.search,
-            fine_tune: settings.fine_tune.clone(),
+            fine_tune: (!options.contains_key("fine_tune")).then(|| settings.fine_tune.clone()),
             options,
             models: subjects.iter().map(|s| s.identity.clone()).collect(),
         };

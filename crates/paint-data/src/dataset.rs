@@ -154,7 +154,7 @@ impl Dataset {
     /// Whether these are the same rows of as many, whatever their labels: of one dataset opened
     /// with two label columns.
     pub fn has_rows_of(&self, other: &Self) -> bool {
-        self.rows == other.rows && self.n_stored() == other.n_stored()
+        self.rows == other.rows && self.files() == other.files()
     }
 
     /// The files behind this dataset, as local files.

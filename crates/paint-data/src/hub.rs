@@ -63,7 +63,7 @@ pub struct Online {
     pub connections: usize,
     /// Told of what comes in.
     pub progress: Option<Progress>,
-    /// What was listed, by kind, id and revision: all who hold a clone see one commit of a branch.
+    /// What was listed, by endpoint, cache, kind, id and revision: all who hold a clone see one commit of a branch.
     listed: Arc<Mutex<BTreeMap<String, Listed>>>,
 }
 

@@ -22,8 +22,8 @@ pub struct Options {
     pub output_dtype: Option<FloatDtype>,
     /// Whether `alpha` may lie outside [0, 1].
     pub extrapolate: bool,
-    /// Elements that a thread works on at a time; any number gives the same bytes. The memory of a
-    /// thread is at most 32 bytes times this.
+    /// Elements that a thread works on at a time; any number gives the same bytes. Memory is at most
+    /// 32 bytes times this for each thread, and 32 bytes for each chunk of the output.
     pub chunk_elements: NonZeroUsize,
     /// Whether the report has the SHA-256 of the three files (by default it has). Hashing takes
     /// longer than reading, interpolating and writing together.
@@ -156,8 +156,8 @@ pub fn interpolate(
             let inputs = [&zero_shot, &fine_tuned];
             let (blend, data_start) = (Blend::new(alpha), header.len() as u64);
             write(inputs, &plan, blend, &sibling, data_start, chunk)?;
-            let sha256 = sibling.settle(options.durable, options.checksums)?;
-            sibling.publish(options.durable)?;
+            let settled = sibling.settle(options.durable, options.checksums)?;
+            let sha256 = settled.publish()?;
             (plan, FileIdentity { n_bytes, sha256 })
         }
     };
@@ -276,15 +276,14 @@ fn copy(
     })?;
     written?;
     source.verify_unchanged()?;
-    let copied = sibling.settle(options.durable, sha256.is_some())?;
-    if copied.as_deref() != sha256 {
+    let settled = sibling.settle(options.durable, sha256.is_some())?;
+    if settled.sha256() != sha256 {
         return Err(Error::Changed {
             path: source.path.clone(),
         });
     }
-    sibling.publish(options.durable)?;
     Ok(FileIdentity {
         n_bytes,
-        sha256: copied,
+        sha256: settled.publish()?,
     })
 }

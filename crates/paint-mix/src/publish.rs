@@ -54,9 +54,9 @@ impl Sibling {
         written.map_err(|source| self.failed(source))
     }
 
-    /// SHA-256 of what is in the file, in hexadecimal, if `checksum`; meanwhile the file goes to the
-    /// disk if it is to be `durable`.
-    pub(crate) fn settle(&self, durable: bool, checksum: bool) -> Result<Option<String>> {
+    /// Everything is written: the file goes to the disk if it is to be `durable`, and meanwhile its
+    /// hash is found if `checksum`.
+    pub(crate) fn settle(self, durable: bool, checksum: bool) -> Result<Settled> {
         let (synced, hash) = rayon::join(
             || match durable {
                 true => self.file.as_file().sync_all(),
@@ -64,8 +64,12 @@ impl Sibling {
             },
             || checksum.then(|| self.sha256()).transpose(),
         );
-        let settled = synced.and(hash);
-        settled.map_err(|source| self.failed(source))
+        let sha256 = synced.and(hash).map_err(|source| self.failed(source))?;
+        Ok(Settled {
+            sibling: self,
+            durable,
+            sha256,
+        })
     }
 
     fn sha256(&self) -> io::Result<String> {
@@ -79,23 +83,37 @@ impl Sibling {
         Ok(hexadecimal(hash))
     }
 
-    /// Makes the file appear at its destination; `durable`: the new name is on the disk, too.
-    pub(crate) fn publish(self, durable: bool) -> Result<()> {
-        let Self {
+    fn failed(&self, source: io::Error) -> Error {
+        write_error(&self.path, self.n_bytes, source)
+    }
+}
+
+/// A sibling that nothing more is written to, on the disk if it was to be durable.
+pub(crate) struct Settled {
+    sibling: Sibling,
+    durable: bool,
+    sha256: Option<String>,
+}
+
+impl Settled {
+    /// SHA-256 of what is in the file, in hexadecimal, if it was asked for.
+    pub(crate) fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
+    }
+
+    /// Makes the file appear at its destination; its hash.
+    pub(crate) fn publish(self) -> Result<Option<String>> {
+        let Sibling {
             path,
             n_bytes,
             file,
-        } = self;
+        } = self.sibling;
         let failed = |source| write_error(&path, n_bytes, source);
         file.persist(&path).map_err(|error| failed(error.error))?;
-        match durable {
-            true => sync_directory(directory(&path)).map_err(failed),
-            false => Ok(()),
+        if self.durable {
+            sync_directory(directory(&path)).map_err(failed)?;
         }
-    }
-
-    fn failed(&self, source: io::Error) -> Error {
-        write_error(&self.path, self.n_bytes, source)
+        Ok(self.sha256)
     }
 }
 

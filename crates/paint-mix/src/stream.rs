@@ -12,9 +12,6 @@ use crate::{
 use rayon::prelude::*;
 use std::ops::Add;
 
-/// Pieces that one thread takes at least, so that its scratch space is worth making.
-const MIN_PIECES: usize = 8;
-
 /// Puts the tensors of `plan` into `sibling`, from `data_start` on, `chunk` elements at a time on
 /// every thread; an error if an input or a result is not finite. `inputs` are the zero-shot and the
 /// fine-tuned file.
@@ -29,7 +26,6 @@ pub(crate) fn write(
     let pieces = pieces(plan, data_start, chunk as u64);
     let bad = pieces
         .par_iter()
-        .with_min_len(MIN_PIECES)
         .map_init(Scratch::default, |scratch, piece| {
             let bad = piece.compute(inputs, &plan.tensors[piece.tensor_idx], blend, scratch)?;
             sibling.write_at(&scratch.out, piece.position)?;

@@ -241,3 +241,25 @@ pub(crate) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_and_their_tail_are_all_looked_at() {
+        for n in [0, 1, 15, 16, 17, 33] {
+            let ones = vec![1.0; n];
+            assert_eq!(lane_sum(&ones, &ones, |a, b| a + b), 2.0 * n as f32);
+            for place in 0..n {
+                let mut values = vec![-3.0; n];
+                values[place] = 200.0;
+                assert_eq!(lane_max(&values), 200.0, "at {place} of {n}");
+                values[(place + 1) % n] = f32::NAN;
+                let expected = if n == 1 { f32::NEG_INFINITY } else { 200.0 };
+                assert_eq!(lane_max(&values), expected, "NaN behind {place} of {n}");
+            }
+        }
+        assert_eq!(lane_max(&[]), f32::NEG_INFINITY);
+    }
+}

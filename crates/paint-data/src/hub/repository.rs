@@ -191,14 +191,21 @@ impl Repository {
             };
             return Ok(Self::of(kind, id, known, cache, online));
         }
-        let key = format!("{kind} {id} {revision}");
+        let cache_path = online.cache.display();
+        let key = format!("{} {cache_path} {kind} {id} {revision}", online.endpoint);
         // Held while the Hub is asked, so that it is asked once, and its reasons told once.
         let mut listed = online.listed.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match listed.get(&key) {
             Some(found) => found.clone(),
-            None => Self::ask(kind, id, revision, online, &cache)?,
+            None => {
+                let found = Self::ask(kind, id, revision, online, &cache)?;
+                // What is out of reach now may be there the next time.
+                if !found.is_away {
+                    listed.insert(key, found.clone());
+                }
+                found
+            }
         };
-        listed.insert(key, found.clone());
         Ok(Self::of(kind, id, found, cache, online))
     }
 

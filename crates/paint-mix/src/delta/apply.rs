@@ -265,8 +265,7 @@ fn add(
         return Err(Error::Overflow { tensors });
     }
     base.verify_unchanged()?;
-    sibling.settle(true, false)?;
-    sibling.publish(true)?;
+    sibling.settle(true, false)?.publish()?;
     Ok(Written {
         weights_sha256: weights_sha256_of(&Checkpoint::open(out)?)?,
         n_bytes,

@@ -88,8 +88,7 @@ pub fn write_delta(
     }
     zero_shot.verify_unchanged()?;
     fine_tuned.verify_unchanged()?;
-    sibling.settle(true, false)?;
-    sibling.publish(true)?;
+    sibling.settle(true, false)?.publish()?;
     read_delta(out)
 }
 

@@ -4,6 +4,7 @@ use crate::checkpoints::{Tensor, bf16s, f16s, f32s, f64s, i64s, listing, save};
 use paint_mix::{Error, FloatDtype, Options, interpolate};
 use std::{
     fs,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -26,9 +27,16 @@ fn check(zero_shot: &[Tensor], fine_tuned: &[Tensor], expected: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let zero_shot = save(dir.path(), "zero_shot", zero_shot);
     let fine_tuned = save(dir.path(), "fine_tuned", fine_tuned);
-    let message = refused(&zero_shot, &fine_tuned, 0.5, &Options::default());
-    for part in expected {
-        assert!(message.contains(part), "{message:?} lacks {part:?}");
+    // In one piece, and each value by itself on any thread.
+    let small = Options {
+        chunk_elements: NonZeroUsize::MIN,
+        ..Options::default()
+    };
+    for options in [&Options::default(), &small] {
+        let message = refused(&zero_shot, &fine_tuned, 0.5, options);
+        for part in expected {
+            assert!(message.contains(part), "{message:?} lacks {part:?}");
+        }
     }
 }
 
