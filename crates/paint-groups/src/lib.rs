@@ -12,7 +12,7 @@
 //! Knows no model, no images and no files. Gradients are written out and checked against finite
 //! differences; everything follows from seeds.
 //!
-//! Sources: Zhou et al. 2024, "Calibrating multi-modal representations: a pursuit of group
+//! Sources: You et al. 2024, "Calibrating multi-modal representations: a pursuit of group
 //! robustness without annotations" (CFR); Kirichenko et al. 2022 (DFR); Liu et al. 2021 (JTT); Qiu
 //! et al. 2023 (AFR); Sagawa et al. 2020 (group DRO).
 //!
