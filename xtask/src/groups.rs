@@ -93,14 +93,14 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         bail!("--learning-rate {rate}: must be above 0");
     }
     let datasets = find_datasets(&args.datasets, args.hub.as_ref(), console)?;
-    let patched = match &args.patched {
-        Some(run) => patched_models(run)?,
-        None => Vec::new(),
-    };
     let model = Model::load(find_model(
         &args.model,
         &hub_of(args.hub.as_deref(), console),
     )?)?;
+    let patched = match &args.patched {
+        Some(run) => patched_models(run, &model, &args.model)?,
+        None => Vec::new(),
+    };
     let embedder = Embedder::new(&model)?;
     let plan = Plan {
         question: "groups",

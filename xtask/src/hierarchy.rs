@@ -26,7 +26,7 @@ use crate::progress::Console;
 use crate::question::{Answer, Publication, points};
 use crate::run_dir::RunDir;
 use crate::side_effects::patched_models;
-use crate::tasks::{find_task, hub_of, prepare_world};
+use crate::tasks::{find_task, hub_of, is_of_world, prepare_world};
 use crate::{machine, workspace};
 
 /// When is a prediction unreliable, and does a label hierarchy mend it?
@@ -77,14 +77,14 @@ struct Plan {
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let started = Instant::now();
     let task = find_task(&args.task)?;
-    let patched = match &args.patched {
-        Some(run) => patched_models(run)?,
-        None => Vec::new(),
-    };
     let model = Model::load(find_model(
         &args.model,
         &hub_of(args.hub.as_deref(), console),
     )?)?;
+    let patched = match &args.patched {
+        Some(run) => patched_models(run, &model, &args.model)?,
+        None => Vec::new(),
+    };
     let embedder = Embedder::new(&model)?;
     let dataset = open(&task, args, console)?;
     let names = dataset.class_names().to_vec();
@@ -157,8 +157,7 @@ fn directory(args: &Args, plan: &Plan) -> Result<PathBuf> {
 }
 
 fn open(task: &Task, args: &Args, console: &Console) -> Result<Dataset> {
-    let of_world = paint_world::tasks().iter().any(|known| known.task == *task);
-    let hub = match of_world {
+    let hub = match is_of_world(task) {
         true => paint_data::Hub::Directory(prepare_world(&[task], console)?),
         false => hub_of(args.hub.as_deref(), console),
     };

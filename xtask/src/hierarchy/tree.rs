@@ -9,6 +9,8 @@ use paint_hierarchy::{
     ABSTRACT, Augmentation, Hierarchy, Phrases, Sparse, WordNet, parse_toml_tree, read_toml_tree,
 };
 
+use crate::tasks::is_of_world;
+
 /// A hierarchy with the synset of each class; none for a class that it does not know.
 pub(crate) struct Tree {
     hierarchy: Hierarchy,
@@ -21,7 +23,7 @@ impl Tree {
         let tree = match path {
             Some(path) if path.is_dir() => Self::first_senses(path, names)?,
             Some(path) => Self::by_name(read_toml_tree(path)?, names),
-            None if task.name == "objects" => {
+            None if task.name == "objects" && is_of_world(task) => {
                 let tree = parse_toml_tree(paint_world::OBJECTS_HIERARCHY, "the embedded tree")?;
                 Self::by_name(tree, names)
             }
