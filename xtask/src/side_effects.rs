@@ -1,10 +1,12 @@
 //! The patched models of a run, to be looked at with other eyes than the question's.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use paint_clip::Provenance;
 use paint_data::Hub;
+use paint_embed::checkpoint_key;
 
 use crate::machine;
 use crate::model::Model;
@@ -18,7 +20,7 @@ pub(crate) struct PatchedModel {
 
 /// The checkpoints that a finished run of `rq1` or `patch` made of the model `base`, which the user
 /// calls `name`, in the order of their tasks.
-pub(crate) fn patched_models(run: &Path, base: &Model, name: &str) -> Result<Vec<PatchedModel>> {
+pub(crate) fn find_patched(run: &Path, base: &Model, name: &str) -> Result<Vec<PatchedModel>> {
     let tasks = patched_tasks(run)?;
     if !run.join("report.html").exists() {
         bail!(
@@ -38,6 +40,14 @@ pub(crate) fn patched_models(run: &Path, base: &Model, name: &str) -> Result<Vec
         Ok(PatchedModel { task, model })
     };
     tasks.into_iter().map(load).collect()
+}
+
+/// By task, the hash of the patched checkpoint.
+pub(crate) fn patched_keys(patched: &[PatchedModel]) -> Result<BTreeMap<String, String>> {
+    let key = |patched: &PatchedModel| -> Result<(String, String)> {
+        Ok((patched.task.clone(), checkpoint_key(&patched.model.dir)?))
+    };
+    patched.iter().map(key).collect()
 }
 
 /// Tasks with a patched checkpoint below the run's directory.

@@ -57,6 +57,25 @@ impl Place {
         (lines.collect(), page)
     }
 
+    /// Records of the run with numbers of patched models.
+    fn n_records_of_patched(&self) -> usize {
+        let text = std::fs::read_to_string(self.path("run/records.jsonl")).unwrap();
+        let records = text
+            .lines()
+            .map(|line| -> Value { serde_json::from_str(line).unwrap() });
+        records.filter(|record| record["task"] == "signs").count()
+    }
+
+    /// The finished run is not continued, since this entry of its `run.toml` would be another.
+    fn is_another_run(&self, arguments: &[&str], entry: &str) {
+        let output = self.ask(&[arguments, &["--out", "run"]].concat());
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{arguments:?} did not fail");
+        for part in ["holds another run", entry] {
+            assert!(message.contains(part), "{part:?} is not in {message}");
+        }
+    }
+
     /// Fails with one line that has these parts, and leaves no run.
     fn fails(&self, arguments: &[&str], expected: &[&str]) {
         let output = self.ask(&[arguments, &["--out", "failed"]].concat());
@@ -230,7 +249,12 @@ impl Place {
 fn groups_takes_a_table_with_an_attribute_and_patched_models() {
     let place = Place::new();
     place.write_csv("sheets", |i| (i / 2 + i / 8) % 2);
-    place.write_task("task.toml", "sheets", ATTRIBUTE);
+    place.write_task("named.toml", "sheets", ATTRIBUTE);
+    // Names of classes may be left to the data.
+    let named = std::fs::read_to_string(place.path("named.toml")).unwrap();
+    let unnamed = named.replace("class_names = [\"red\", \"blue\"]\n", "");
+    assert_ne!(unnamed, named);
+    std::fs::write(place.path("task.toml"), unnamed).unwrap();
     place.write_patched("patch", "model");
     let arguments = [
         &[
@@ -253,6 +277,11 @@ fn groups_takes_a_table_with_an_attribute_and_patched_models() {
         - patched["mean_before"]["value"].as_f64().unwrap();
     assert!((change - patched["mean_change"]["value"].as_f64().unwrap()).abs() < 1e-9);
     assert!(page.contains("What patching changed"));
+    // Before, after and change of the worst group and of the mean.
+    assert_eq!(place.n_records_of_patched(), 6);
+    // The same command with other data is another run.
+    place.write_csv("sheets", |i| (i / 2 + i / 6) % 2);
+    place.is_another_run(&arguments, "colours = ");
 }
 
 #[test]
@@ -278,13 +307,30 @@ fn bad_groups_are_named() {
         "sheets",
         &ATTRIBUTE.replace("light", "bright"),
     );
-    check("unknown.toml", &["light"]);
+    check("unknown.toml", &["colours, train images", "light"]);
     // Dark red, dark blue and light blue, but no light red.
     place.write_csv("empty", |i| usize::from(i % 4 == 3));
     place.write_task("empty.toml", "empty", ATTRIBUTE);
     check(
         "empty.toml",
         &["colours, train images", "no image of red with place light"],
+    );
+    // One light red image among those of validation, which are the second twenty.
+    place.write_csv("few", |i| {
+        usize::from(if i / 20 == 1 {
+            i == 22 || i % 4 == 3
+        } else {
+            (i / 2) % 2 == 1
+        })
+    });
+    place.write_task("few.toml", "few", ATTRIBUTE);
+    check(
+        "few.toml",
+        &[
+            "colours, validation images",
+            "one image of red with place light",
+            "2 or more",
+        ],
     );
     place.fails(
         &["groups", "--model", "model", "--seeds", "0"],
@@ -354,6 +400,14 @@ fn hierarchy_tells_confidence_and_re_ranks() {
     // Four scores; three parts of the hierarchy on two bases.
     assert_eq!((of("score"), of("reranked"), of("patched")), (4, 6, 1));
     assert!(page.contains("<svg") && page.contains("Selective prediction"));
+    // Both AUROCs and top-1, before and after.
+    assert_eq!(place.n_records_of_patched(), 6);
+    std::fs::write(
+        place.path("tree.toml"),
+        format!("[form]\n\"{first}\" = []\n"),
+    )
+    .unwrap();
+    place.is_another_run(&arguments, "hierarchy_sha256");
 
     let fails = |tree: &str, expected: &[&str]| {
         place.fails(&[&plain[..], &["--hierarchy", tree]].concat(), expected);
