@@ -3,15 +3,15 @@
 
 mod grouped;
 mod methods;
+mod patched;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use paint_data::SplitName;
-use paint_eval::{Difference, Paired, Predictions, TOP, mean_over_seeds};
-use paint_groups::{Classifier, GroupMetrics, SelectedBy};
+use paint_eval::{Difference, mean_over_seeds};
+use paint_groups::SelectedBy;
 use paint_report::{
     Estimate, GroupsDataset, GroupsRow, GroupsSideEffect, Kind, Record, Spread, Verdict,
     groups_sections, groups_side_effects, groups_table,
@@ -28,7 +28,7 @@ use crate::models::find_model;
 use crate::progress::Console;
 use crate::question::{Answer, Publication, points};
 use crate::run_dir::RunDir;
-use crate::side_effects::{PatchedModel, patched_models};
+use crate::side_effects::{find_patched, patched_keys};
 use crate::tasks::hub_of;
 use crate::{machine, workspace};
 
@@ -74,7 +74,10 @@ struct Plan {
     checkpoint: String,
     datasets: Vec<String>,
     seeds: u64,
-    patched: Option<String>,
+    /// By dataset, the hash of images, labels, attributes and prompts.
+    data: BTreeMap<String, String>,
+    /// By task, the hash of the patched checkpoint.
+    patched: BTreeMap<String, String>,
     schedules: Schedules,
 }
 
@@ -93,30 +96,32 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         bail!("--learning-rate {rate}: must be above 0");
     }
     let datasets = find_datasets(&args.datasets, args.hub.as_ref(), console)?;
-    let patched = match &args.patched {
-        Some(run) => patched_models(run)?,
-        None => Vec::new(),
-    };
     let model = Model::load(find_model(
         &args.model,
         &hub_of(args.hub.as_deref(), console),
     )?)?;
-    let embedder = Embedder::new(&model)?;
-    let plan = Plan {
-        question: "groups",
-        model: args.model.clone(),
-        tool_version: env!("CARGO_PKG_VERSION"),
-        checkpoint: embedder.checkpoint.clone(),
-        datasets: datasets.iter().map(|d| d.name.clone()).collect(),
-        seeds: args.seeds,
-        patched: args.patched.as_ref().map(|run| run.display().to_string()),
-        schedules: Schedules::new(args.epochs, args.learning_rate),
+    let patched_models = match &args.patched {
+        Some(run) => find_patched(run, &model, &args.model)?,
+        None => Vec::new(),
     };
+    let embedder = Embedder::new(&model)?;
     // What cannot be done is known before a directory is made.
     let data = datasets
         .iter()
         .map(|dataset| Data::open(dataset, &embedder, console))
         .collect::<Result<Vec<_>>>()?;
+    let names = datasets.iter().map(|d| d.name.clone());
+    let plan = Plan {
+        question: "groups",
+        model: args.model.clone(),
+        tool_version: env!("CARGO_PKG_VERSION"),
+        checkpoint: embedder.checkpoint.clone(),
+        datasets: names.clone().collect(),
+        seeds: args.seeds,
+        data: names.zip(data.iter().map(|d| d.key.clone())).collect(),
+        patched: patched_keys(&patched_models)?,
+        schedules: Schedules::new(args.epochs, args.learning_rate),
+    };
     let mut dir = RunDir::open(&directory(args, &plan)?, &plan)?;
     let mut findings = Findings::default();
     for (dataset, data) in datasets.iter().zip(&data) {
@@ -124,8 +129,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         findings.add(&dataset.name, &results, &plan, &mut dir)?;
     }
     for (dataset, data) in datasets.iter().zip(&data) {
-        for model in &patched {
-            let effect = side_effect(dataset, data, model, console)?;
+        for model in &patched_models {
+            let effect = patched::side_effect(dataset, data, model, console)?;
+            for record in patched::records(&plan, &effect) {
+                dir.record(&record)?;
+            }
             findings.side_effects.push(effect);
         }
     }
@@ -181,43 +189,6 @@ fn of_seeds(dataset: &Grouped, data: &Data, plan: &Plan, console: &Console) -> R
         started.elapsed().as_secs_f64()
     ));
     Ok(results)
-}
-
-/// Zero-shot answers of the model and of a patched one to the same test images.
-fn side_effect(
-    dataset: &Grouped,
-    data: &Data,
-    patched: &PatchedModel,
-    console: &Console,
-) -> Result<GroupsSideEffect> {
-    let embedder = Embedder::new(&patched.model)?;
-    let test = dataset.split(SplitName::Test, &embedder, console)?;
-    let after = Classifier::zero_shot(&dataset.texts(&embedder)?, embedder.width())?;
-    let after = after.predict(&test.samples()?)?;
-    let before = Classifier::zero_shot(&data.texts, data.width)?;
-    let before = before.predict(&data.test.samples()?)?;
-    let metrics = |predicted: &[u32]| GroupMetrics::new(predicted, &data.test.groups);
-    let (was, is) = (metrics(&before)?, metrics(&after)?);
-    let paired = Paired::new(&answers(data, &before)?, &answers(data, &after)?)?.difference();
-    Ok(GroupsSideEffect {
-        patched_on: patched.task.clone(),
-        dataset: dataset.name.clone(),
-        worst: [estimate(was.worst().1)?, estimate(is.worst().1)?],
-        worst_change: change(is.worst_minus(&was))?,
-        mean: [estimate(was.mean)?, estimate(is.mean)?],
-        mean_change: change(paired)?,
-    })
-}
-
-/// Only the best class is known; the others follow in their order.
-fn answers(data: &Data, predicted: &[u32]) -> Result<Predictions> {
-    let n_classes = data.texts.len() / data.width;
-    let ranked = predicted.iter().flat_map(|&best| {
-        let others = (0..n_classes as u32).filter(move |&class| class != best);
-        std::iter::once(best).chain(others).take(TOP)
-    });
-    let labels = data.test.labels().to_vec();
-    Ok(Predictions::new(labels, ranked.collect(), n_classes)?)
 }
 
 /// What is reported.

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use paint_data::{Dataset, SplitName, Task};
 use paint_report::{
     ConfidenceRow, ConfidenceSideEffect, Consistency, Estimate, HierarchyFindings, Kind, Record,
-    RerankRow, Verdict, confidence_side_effects, confidence_table, hierarchy_sections,
+    RerankRow, Role, Split, Verdict, confidence_side_effects, confidence_table, hierarchy_sections,
     rerank_table,
 };
 use serde::Serialize;
@@ -25,8 +25,8 @@ use crate::models::find_model;
 use crate::progress::Console;
 use crate::question::{Answer, Publication, points};
 use crate::run_dir::RunDir;
-use crate::side_effects::patched_models;
-use crate::tasks::{find_task, hub_of, prepare_world};
+use crate::side_effects::{find_patched, patched_keys};
+use crate::tasks::{find_task, hub_of, is_of_world, prepare_world};
 use crate::{machine, workspace};
 
 /// When is a prediction unreliable, and does a label hierarchy mend it?
@@ -69,27 +69,30 @@ struct Plan {
     checkpoint: String,
     task: String,
     data: String,
-    hierarchy: Option<String>,
-    patched: Option<String>,
+    class_names_sha256: String,
+    /// Of the hierarchy's files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hierarchy_sha256: Option<String>,
     templates: Vec<&'static str>,
+    /// By task, the hash of the patched checkpoint.
+    patched: BTreeMap<String, String>,
 }
 
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let started = Instant::now();
     let task = find_task(&args.task)?;
-    let patched = match &args.patched {
-        Some(run) => patched_models(run)?,
-        None => Vec::new(),
-    };
     let model = Model::load(find_model(
         &args.model,
         &hub_of(args.hub.as_deref(), console),
     )?)?;
+    let patched = match &args.patched {
+        Some(run) => find_patched(run, &model, &args.model)?,
+        None => Vec::new(),
+    };
     let embedder = Embedder::new(&model)?;
     let dataset = open(&task, args, console)?;
     let names = dataset.class_names().to_vec();
     let tree = Tree::find(args.hierarchy.as_deref(), &task, &names)?;
-    let shown = |path: &PathBuf| path.display().to_string();
     let plan = Plan {
         question: "hierarchy",
         model: args.model.clone(),
@@ -97,10 +100,12 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         checkpoint: embedder.checkpoint.clone(),
         task: task.name.clone(),
         data: dataset.content_key().to_owned(),
-        hierarchy: args.hierarchy.as_ref().map(shown),
-        patched: args.patched.as_ref().map(shown),
+        class_names_sha256: machine::sha256(&serde_json::to_vec(&names)?),
+        hierarchy_sha256: tree.as_ref().map(|tree| tree.sha256.clone()),
         templates: TEMPLATES.to_vec(),
+        patched: patched_keys(&patched)?,
     };
+    let mut dir = RunDir::open(&directory(args, &plan)?, &plan)?;
     let measured = Measured::new(&embedder, &dataset, &names, console)?;
     let mut findings = HierarchyFindings {
         confidence: measured.scores()?,
@@ -118,7 +123,6 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
             .patched
             .push(side_effect(&patched.task, &measured, &after)?);
     }
-    let mut dir = RunDir::open(&directory(args, &plan)?, &plan)?;
     for record in records(&plan, &findings) {
         dir.record(&record)?;
     }
@@ -157,8 +161,7 @@ fn directory(args: &Args, plan: &Plan) -> Result<PathBuf> {
 }
 
 fn open(task: &Task, args: &Args, console: &Console) -> Result<Dataset> {
-    let of_world = paint_world::tasks().iter().any(|known| known.task == *task);
-    let hub = match of_world {
+    let hub = match is_of_world(task) {
         true => paint_data::Hub::Directory(prepare_world(&[task], console)?),
         false => hub_of(args.hub.as_deref(), console),
     };
@@ -180,7 +183,10 @@ fn notes(measured: &Measured, tree: Option<&Tree>, names: &[String]) -> Vec<Stri
     )];
     if let Some(tree) = tree {
         let (n_known, n) = (tree.n_known(), names.len());
-        notes.push(format!("The hierarchy knows {n_known} of {n} classes."));
+        notes.push(format!(
+            "The hierarchy knows {n_known} of {n} classes. Parents are the nearest that are not \
+             abstract; ancestors with rare names are kept, which the paper drops."
+        ));
     }
     notes
 }
@@ -217,6 +223,7 @@ fn verdict(findings: &HierarchyFindings) -> Result<Verdict> {
     Ok(Verdict::hierarchy(&Consistency {
         auroc_gain: minus("max-logit")?,
         auroc_gain_over_prompts: minus("max-logit with prompts")?,
+        has_hierarchy: !findings.reranking.is_empty(),
         low_change: low("bare names"),
         low_change_prompted: low("prompt ensemble"),
     }))
@@ -319,5 +326,34 @@ fn records(plan: &Plan, findings: &HierarchyFindings) -> Vec<Record> {
             change("at low confidence", low);
         }
     }
+    for effect in &findings.patched {
+        facts.extend(side_effect_records(plan, effect));
+    }
     facts
+}
+
+/// AUROC of both scores and top-1 before and after patching.
+fn side_effect_records(plan: &Plan, effect: &ConfidenceSideEffect) -> Vec<Record> {
+    let measures = [
+        (
+            Kind::Quantity,
+            "AUROC of self-consistency",
+            &effect.self_consistency,
+        ),
+        (Kind::Quantity, "AUROC of max-logit", &effect.max_logit),
+        (Kind::Accuracy, "top-1", &effect.top1),
+    ];
+    let records = measures
+        .into_iter()
+        .flat_map(|(kind, measure, [before, after])| {
+            [("before", before), ("after", after)].map(|(when, value)| {
+                Record::new(plan.question, kind)
+                    .measure(&format!("{measure}, {when} patching"))
+                    .model(&plan.model)
+                    .task(&effect.patched_on)
+                    .on(&plan.task, Role::Supported, Split::Test)
+                    .estimate(value)
+            })
+        });
+    records.collect()
 }

@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use image::{Rgb, RgbImage};
+use paint_clip::{Parent, Provenance};
 use paint_world::Sizes;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// A directory for a model, data and runs.
@@ -55,6 +57,25 @@ impl Place {
         (lines.collect(), page)
     }
 
+    /// Records of the run with numbers of patched models.
+    fn n_records_of_patched(&self) -> usize {
+        let text = std::fs::read_to_string(self.path("run/records.jsonl")).unwrap();
+        let records = text
+            .lines()
+            .map(|line| -> Value { serde_json::from_str(line).unwrap() });
+        records.filter(|record| record["task"] == "signs").count()
+    }
+
+    /// The finished run is not continued, since this entry of its `run.toml` would be another.
+    fn is_another_run(&self, arguments: &[&str], entry: &str) {
+        let output = self.ask(&[arguments, &["--out", "run"]].concat());
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{arguments:?} did not fail");
+        for part in ["holds another run", entry] {
+            assert!(message.contains(part), "{part:?} is not in {message}");
+        }
+    }
+
     /// Fails with one line that has these parts, and leaves no run.
     fn fails(&self, arguments: &[&str], expected: &[&str]) {
         let output = self.ask(&[arguments, &["--out", "failed"]].concat());
@@ -89,6 +110,27 @@ impl Place {
             csv.push_str(&format!("{file},{class},{split},{place}\n"));
         }
         std::fs::write(folder.join("labels.csv"), csv).unwrap();
+    }
+
+    /// What a finished run of `patch` leaves, of a model with other weights whose parent is `parent`.
+    fn write_patched(&self, run: &str, parent: &str) {
+        let patched = self.path(run).join("checkpoints/signs/patched");
+        tiny::write_model_of(24, &self.path("texts of patched"), &patched);
+        let bytes = std::fs::read(self.path(parent).join("model.safetensors")).unwrap();
+        let sha256: String = Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let provenance = Provenance {
+            parents: vec![Parent {
+                name: parent.to_owned(),
+                sha256,
+            }],
+            ..Default::default()
+        };
+        let json = serde_json::to_vec(&provenance).unwrap();
+        std::fs::write(patched.join("paint.json"), json).unwrap();
+        std::fs::write(self.path(run).join("report.html"), "").unwrap();
     }
 
     fn write_task(&self, file: &str, csv: &str, attribute: &str) {
@@ -129,9 +171,10 @@ fn check_methods(lines: &[Value], page: &str, n_seeds: u64) {
         .collect();
     // Zero-shot and DFR once; ERM, JTT, AFR, six CFRs, the best of them and group DRO by three.
     assert_eq!(methods.len(), 2 + 3 * 11);
+    let mean = |measure: &Value| measure["mean"].as_f64().unwrap();
     for method in &methods {
         assert_eq!(method["seeds"], n_seeds);
-        assert!(method["worst_group"]["mean"].as_f64() <= method["mean"]["mean"].as_f64());
+        assert!(mean(&method["worst_group"]) <= mean(&method["mean"]));
         let text = method["method"].as_str().unwrap();
         assert!(page.contains(text), "{text}");
     }
@@ -170,9 +213,13 @@ fn groups_compares_methods_on_drawn_images() {
 fn groups_takes_a_table_with_an_attribute_and_patched_models() {
     let place = Place::new();
     place.write_csv("sheets", |i| (i / 2 + i / 8) % 2);
-    place.write_task("task.toml", "sheets", ATTRIBUTE);
-    let patched = place.path("patch/checkpoints/signs/patched");
-    tiny::write_model_of(24, &place.path("texts of patched"), &patched);
+    place.write_task("named.toml", "sheets", ATTRIBUTE);
+    // Names of classes may be left to the data.
+    let named = std::fs::read_to_string(place.path("named.toml")).unwrap();
+    let unnamed = named.replace("class_names = [\"red\", \"blue\"]\n", "");
+    assert_ne!(unnamed, named);
+    std::fs::write(place.path("task.toml"), unnamed).unwrap();
+    place.write_patched("patch", "model");
     let of_model = [&["groups", "--datasets", "task.toml"], &TRAINING[..]].concat();
     let arguments = [&of_model[..], &["--model", "model", "--patched", "patch"]].concat();
     let (lines, page) = place.answer(&arguments);
@@ -184,6 +231,11 @@ fn groups_takes_a_table_with_an_attribute_and_patched_models() {
         - patched["mean_before"]["value"].as_f64().unwrap();
     assert!((change - patched["mean_change"]["value"].as_f64().unwrap()).abs() < 1e-9);
     assert!(page.contains("What patching changed"));
+    // Before, after and change of the worst group and of the mean.
+    assert_eq!(place.n_records_of_patched(), 6);
+    // The same command with other data is another run.
+    place.write_csv("sheets", |i| (i / 2 + i / 6) % 2);
+    place.is_another_run(&arguments, "colours = ");
 
     // One checkpoint's file under the name of another's is refused.
     let embeddings = place.path("runs/embeddings");
@@ -223,13 +275,30 @@ fn bad_groups_are_named() {
         "sheets",
         &ATTRIBUTE.replace("light", "bright"),
     );
-    check("unknown.toml", &["light"]);
+    check("unknown.toml", &["colours, train images", "light"]);
     // Dark red, dark blue and light blue, but no light red.
     place.write_csv("empty", |i| usize::from(i % 4 == 3));
     place.write_task("empty.toml", "empty", ATTRIBUTE);
     check(
         "empty.toml",
         &["colours, train images", "no image of red with place light"],
+    );
+    // One light red image among those of validation, which are the second twenty.
+    place.write_csv("few", |i| {
+        usize::from(if i / 20 == 1 {
+            i == 22 || i % 4 == 3
+        } else {
+            (i / 2) % 2 == 1
+        })
+    });
+    place.write_task("few.toml", "few", ATTRIBUTE);
+    check(
+        "few.toml",
+        &[
+            "colours, validation images",
+            "one image of red with place light",
+            "2 or more",
+        ],
     );
     place.fails(
         &["groups", "--model", "model", "--seeds", "0"],
@@ -246,14 +315,32 @@ fn bad_groups_are_named() {
 }
 
 #[test]
+fn only_finished_runs_of_the_same_model_are_compared() {
+    let place = Place::new();
+    tiny::write_model_of(32, &place.path("texts of other"), &place.path("other"));
+    let check = |run: &str, expected: &[&str]| {
+        for question in ["groups", "hierarchy"] {
+            place.fails(&[question, "--model", "model", "--patched", run], expected);
+        }
+    };
+    place.write_patched("of other", "other");
+    check("of other", &["signs", "made from other, not from model"]);
+    place.write_patched("patch", "model");
+    std::fs::remove_file(place.path("patch/report.html")).unwrap();
+    check("patch", &["--patched patch", "not finished"]);
+    place.write_patched("patch", "model");
+    std::fs::remove_file(place.path("patch/checkpoints/signs/patched/paint.json")).unwrap();
+    check("patch", &["signs", "paint.json"]);
+}
+
+#[test]
 fn hierarchy_tells_confidence_and_re_ranks() {
     let place = Place::new();
     place.write_csv("sheets", |i| i % 2);
     place.write_task("task.toml", "sheets", "");
     let tree = "[colour]\nred = [\"dark red\", \"light red\"]\nblue = []\n";
     std::fs::write(place.path("tree.toml"), tree).unwrap();
-    let patched = place.path("patch/checkpoints/signs/patched");
-    tiny::write_model_of(24, &place.path("texts of patched"), &patched);
+    place.write_patched("patch", "model");
     let plain = ["hierarchy", "--model", "model", "--task", "task.toml"];
     let arguments = [
         &plain[..],
@@ -271,6 +358,10 @@ fn hierarchy_tells_confidence_and_re_ranks() {
     // Four scores; three parts of the hierarchy on two bases.
     assert_eq!((of("score"), of("reranked"), of("patched")), (4, 6, 1));
     assert!(page.contains("<svg") && page.contains("Selective prediction"));
+    // Both AUROCs and top-1, before and after.
+    assert_eq!(place.n_records_of_patched(), 6);
+    std::fs::write(place.path("tree.toml"), "[colour]\nred = []\nblue = []\n").unwrap();
+    place.is_another_run(&arguments, "hierarchy_sha256");
 
     let fails = |tree: &str, expected: &[&str]| {
         place.fails(&[&plain[..], &["--hierarchy", tree]].concat(), expected);

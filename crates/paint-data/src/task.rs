@@ -173,6 +173,32 @@ pub struct Attribute {
     pub label_values: Vec<String>,
 }
 
+impl Attribute {
+    fn check(&self, origin: &str) -> Result<()> {
+        let fail = |message: String| Err(Error::manifest(origin, message));
+        let n = self.values.len();
+        if n < 2 {
+            return fail(format!(
+                "attribute.values has {n} entries; give at least two"
+            ));
+        }
+        if let Some(value) = first_duplicate(&self.values) {
+            return fail(format!("attribute.values: {value:?} is given twice"));
+        }
+        if !self.label_values.is_empty() && self.label_values.len() != n {
+            return fail(format!(
+                "attribute.label_values has {} entries and attribute.values {n}; give one for each \
+                 value",
+                self.label_values.len()
+            ));
+        }
+        if let Some(value) = first_duplicate(&self.label_values) {
+            return fail(format!("attribute.label_values: {value:?} is given twice"));
+        }
+        Ok(())
+    }
+}
+
 /// A classification task: a dataset, class names in label order, and prompt templates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Task {
@@ -246,7 +272,8 @@ impl Task {
     ///
     /// # Errors
     /// If the text is not TOML, a key is unknown or missing, a template lacks `{}`, a
-    /// class name is given twice, `unverified` is empty, or there is not exactly one data source.
+    /// class name is given twice, `unverified` is empty, an attribute has fewer than two different
+    /// values, or there is not exactly one data source.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let raw: Manifest = read_toml(text, origin)?;
         let source = raw.source(origin)?;
@@ -331,6 +358,9 @@ impl Task {
         }
         if let Some(value) = first_duplicate(&self.label_values) {
             return fail(format!("label_values: {value:?} is given twice"));
+        }
+        if let Some(attribute) = &self.attribute {
+            attribute.check(origin)?;
         }
         self.check_parts(origin)?;
         self.check_files(origin)

@@ -110,7 +110,7 @@ impl Default for CfrConfig {
 /// last one is returned.
 ///
 /// Without anchors the holistic term alone is left. Where a bank holds fewer samples than are
-/// drawn, some are drawn twice. Source: Zhou et al. 2024, "Calibrating multi-modal
+/// drawn, some are drawn twice. Source: You et al. 2024, "Calibrating multi-modal
 /// representations: a pursuit of group robustness without annotations", through its public code.
 /// Unlike there, negatives are of other classes, dropped outputs are only dropped in training and
 /// before the embedding is normalised, and the banks are what they should be.

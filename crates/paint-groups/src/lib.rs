@@ -12,7 +12,7 @@
 //! Knows no model, no images and no files. Gradients are written out and checked against finite
 //! differences; everything follows from seeds.
 //!
-//! Sources: Zhou et al. 2024, "Calibrating multi-modal representations: a pursuit of group
+//! Sources: You et al. 2024, "Calibrating multi-modal representations: a pursuit of group
 //! robustness without annotations" (CFR); Kirichenko et al. 2022 (DFR); Liu et al. 2021 (JTT); Qiu
 //! et al. 2023 (AFR); Sagawa et al. 2020 (group DRO).
 //!
@@ -31,7 +31,7 @@
 //! assert_eq!((metrics.worst().1.value, metrics.mean.n), (0.0, 6));
 //!
 //! let config = CfrConfig {
-//!     sgd: SgdConfig { epochs: 50, learning_rate: 0.05, ..SgdConfig::default() },
+//!     sgd: SgdConfig { epochs: 200, learning_rate: 0.1, ..SgdConfig::default() },
 //!     ..CfrConfig::default()
 //! };
 //! let calibration = CalibrationSet::new(&zero_shot, &samples)?;

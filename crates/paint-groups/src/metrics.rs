@@ -68,10 +68,11 @@ impl GroupMetrics {
     }
 
     /// This worst group's accuracy minus the other's, which may be of another group: the interval
-    /// joins the two as if they were independent (Zou & Donner 2008).
+    /// joins the two as if they were independent (Zou & Donner 2008). `n` counts the images of one
+    /// group once.
     #[must_use]
     pub fn worst_minus(&self, other: &Self) -> Difference {
-        let ((_, this), (_, other)) = (self.worst(), other.worst());
+        let ((group, this), (other_group, other)) = (self.worst(), other.worst());
         let value = this.value - other.value;
         let below = (this.value - this.low).hypot(other.high - other.value);
         let above = (this.high - this.value).hypot(other.value - other.low);
@@ -79,7 +80,10 @@ impl GroupMetrics {
             value,
             low: (value - below).max(-1.0),
             high: (value + above).min(1.0),
-            n: this.n + other.n,
+            n: match group == other_group {
+                true => this.n,
+                false => this.n + other.n,
+            },
             p: None,
         }
     }
@@ -194,6 +198,9 @@ mod tests {
         );
         let back = worse.worst_minus(&better);
         assert_eq!((back.value, back.low), (-0.5, -difference.high));
+        // Both are worst in the third group, of two images.
+        let still_worse = of(&[0, 0, 0, 1, 0, 0, 1, 1]);
+        assert_eq!(worse.worst_minus(&still_worse).n, 2);
     }
 
     #[test]

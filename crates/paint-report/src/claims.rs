@@ -57,8 +57,10 @@ pub struct Consistency {
     pub auroc_gain: Estimate,
     /// The same minus that of the largest logit with prompts.
     pub auroc_gain_over_prompts: Estimate,
+    /// Whether there is a hierarchy, so that answers of low confidence are re-ranked.
+    pub has_hierarchy: bool,
     /// Change of top-1 at low confidence by re-ranking, against bare names; none without a
-    /// hierarchy.
+    /// hierarchy or without such answers.
     pub low_change: Option<Estimate>,
     /// The same against the prompt ensemble.
     pub low_change_prompted: Option<Estimate>,
@@ -245,8 +247,8 @@ impl Verdict {
     ///
     /// Supported if self-consistency's AUROC minus max-logit's, and where there is a hierarchy the
     /// change of top-1 at low confidence against bare names, are above 0 with their whole interval;
-    /// not supported if one lies wholly at or below 0; else undecided. The same against prompts is
-    /// told beside.
+    /// not supported if one lies wholly at or below 0; else undecided, as it is at best where a
+    /// hierarchy finds no answer of low confidence. The same against prompts is told beside.
     pub fn hierarchy(found: &Consistency) -> Self {
         let gain = Measure::points(&found.auroc_gain);
         let mut bounds = vec![(gain, 0.0)];
@@ -265,7 +267,13 @@ impl Verdict {
         if let Some(change) = &found.low_change_prompted {
             measures.push(("low_change_prompted", Measure::points(change)));
         }
-        Self::new("hierarchy", all_above(&bounds), measures)
+        let verdict = match all_above(&bounds) {
+            Outcome::Supported if found.has_hierarchy && found.low_change.is_none() => {
+                Outcome::Undecided
+            }
+            verdict => verdict,
+        };
+        Self::new("hierarchy", verdict, measures)
     }
 
     fn new<Name: Into<String>>(
@@ -322,7 +330,8 @@ impl Verdict {
                 "Claim: agreement of prompts and views knows wrong answers better than the largest logit, and with a label \
                  hierarchy the unsure answers get better. “Supported” requires the whole interval of the difference in \
                  AUROC, and with a hierarchy that of the change at low confidence against bare names, above 0; “not \
-                 supported”, that one of them lies wholly at or below 0."
+                 supported”, that one of them lies wholly at or below 0. A hierarchy without an answer of low \
+                 confidence to mend leaves it undecided."
             }
             _ => "",
         }

@@ -43,7 +43,7 @@ pub struct GroupsDataset {
     pub notes: Vec<String>,
 }
 
-/// A zero-shot model before and after patching, on images whose class and attribute are balanced.
+/// A zero-shot model before and after patching, on test images with groups.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupsSideEffect {
     /// What was patched on.

@@ -7,8 +7,8 @@
 use paint_report::{
     ConfidenceRow, ConfidenceSideEffect, Error, Estimate, GroupsDataset, GroupsRow,
     GroupsSideEffect, HierarchyFindings, Repetition, ReportInput, RerankRow, Section, Spread,
-    Verdict, confidence_table, groups_sections, groups_table, hierarchy_sections, report,
-    rerank_table,
+    Verdict, confidence_table, groups_sections, groups_side_effects, groups_table,
+    hierarchy_sections, report, rerank_table,
 };
 use roxmltree::Document;
 
@@ -74,8 +74,15 @@ fn groups_have_a_table_for_each_dataset() {
         mean: [estimate(0.8, 0.02), estimate(0.79, 0.02)],
         mean_change: estimate(-0.01, 0.01),
     };
+    let table = groups_side_effects(std::slice::from_ref(&effect)).unwrap();
+    let text = table.to_text();
+    // The mean's interval ends at 0.
+    for cell in ["▼ −10.0 [−17.0, −3.0]", " −1.0 [−2.0, 0.0]"] {
+        assert!(text.contains(cell), "{cell} is not in {text}");
+    }
+    assert!(!text.contains("▼ −1.0"), "{text}");
     let page = page(groups_sections(&[dataset()], &[effect]).unwrap());
-    assert!(page.contains("What patching changed") && page.contains("▼"));
+    assert!(page.contains("What patching changed") && page.contains("▼ −10.0"));
     let mut empty = dataset();
     empty.rows.clear();
     assert!(matches!(groups_table(&empty), Err(Error::Empty)));

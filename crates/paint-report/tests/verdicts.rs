@@ -265,18 +265,25 @@ fn groups_needs_ten_points_on_every_dataset() {
 
 #[test]
 fn hierarchy_needs_confidence_and_where_there_is_one_a_better_top_1() {
-    let check = |auroc: Made, low: Option<Made>, expected: Outcome| {
+    let check = |auroc: Made, has_hierarchy: bool, low: Option<Made>, expected: Outcome| {
         let verdict = Verdict::hierarchy(&Consistency {
             auroc_gain: estimate(auroc),
             auroc_gain_over_prompts: estimate((-0.1, 0.01)),
+            has_hierarchy,
             low_change: low.map(estimate),
             low_change_prompted: None,
         });
-        assert_eq!(verdict.verdict, expected, "{auroc:?} {low:?}");
+        assert_eq!(
+            verdict.verdict, expected,
+            "{auroc:?} {has_hierarchy} {low:?}"
+        );
     };
-    check((0.10, 0.03), None, Supported);
-    check((0.10, 0.03), Some((0.2, 0.1)), Supported);
-    check((0.10, 0.03), Some((0.1, 0.2)), Undecided);
-    check((0.10, 0.03), Some((-0.2, 0.1)), NotSupported);
-    check((-0.10, 0.03), Some((0.2, 0.1)), NotSupported);
+    check((0.10, 0.03), false, None, Supported);
+    check((0.10, 0.03), true, Some((0.2, 0.1)), Supported);
+    check((0.10, 0.03), true, Some((0.1, 0.2)), Undecided);
+    check((0.10, 0.03), true, Some((-0.2, 0.1)), NotSupported);
+    check((-0.10, 0.03), true, Some((0.2, 0.1)), NotSupported);
+    // Nothing of low confidence to mend.
+    check((0.10, 0.03), true, None, Undecided);
+    check((-0.10, 0.03), true, None, NotSupported);
 }

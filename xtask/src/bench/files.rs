@@ -28,8 +28,9 @@ pub(super) fn cases(hub: Option<&Path>, run: Option<&Path>) -> Result<Vec<Case>>
         cases.push(interpolate(name, as_published));
     }
     cases.extend([
-        rerank("rerank", Million::rerank),
-        rerank("rerank_product", Million::product),
+        rerank("rerank", "images/s", Million::rerank),
+        rerank("rerank_product", "images/s", Million::product),
+        rerank("rerank_of_product", "%", Million::rerank_of_product),
     ]);
     if let Some(run) = run {
         let found = alpha_passes(run, Shape::Nested)?;
@@ -44,13 +45,13 @@ pub(super) fn cases(hub: Option<&Path>, run: Option<&Path>) -> Result<Vec<Case>>
     Ok(cases)
 }
 
-/// A million embeddings of width 512 among 1,000 classes; and the products alone.
-fn rerank(name: &'static str, work: fn(&Million) -> Result<f64>) -> Case {
+/// A million embeddings of width 512 among 1,000 classes; the products alone; and their ratio.
+fn rerank(name: &'static str, unit: &'static str, work: fn(&Million) -> Result<f64>) -> Case {
     Case {
         name,
         model: "512 × 1000".to_owned(),
         batch: Some(rerank::BATCH),
-        unit: "images/s",
+        unit,
         request: None,
         prepare: Box::new(move |_| {
             let million = Million::make()?;

@@ -9,6 +9,7 @@ use paint_groups::{Attribute, GroupedSamples, Groups, Samples};
 use paint_world::{SPURIOUS, Spurious, spurious};
 
 use crate::embeddings::Embedder;
+use crate::machine;
 use crate::progress::Console;
 use crate::tasks::{find_task, hub_of, world_root};
 
@@ -73,9 +74,17 @@ impl Grouped {
                 task.name
             );
         };
+        let class_names = match task.class_names.as_slice() {
+            [] => {
+                let train = Dataset::open(&task, SplitName::Train, &hub);
+                let train = train.with_context(|| format!("task {}", task.name))?;
+                train.class_names().to_vec()
+            }
+            names => names.to_vec(),
+        };
         Ok(Self {
             name: task.name.clone(),
-            class_names: task.class_names.clone(),
+            class_names,
             templates: task.templates.clone(),
             attribute: attribute.column,
             attributes: attribute.values,
@@ -108,7 +117,12 @@ impl Grouped {
         embedder: &Embedder<'_>,
         console: &Console,
     ) -> Result<Split> {
-        self.prepare(console)?;
+        self.prepare(console)
+            .and_then(|()| self.load(name, embedder, console))
+            .with_context(|| format!("{}, {name} images", self.name))
+    }
+
+    fn load(&self, name: SplitName, embedder: &Embedder<'_>, console: &Console) -> Result<Split> {
         match &self.source {
             Source::Drawn(dataset) => {
                 let hub = Hub::Directory(world_root());
@@ -122,7 +136,9 @@ impl Grouped {
                         .map(|&group| part(group, n))
                         .collect()
                 };
-                self.joined(&images, of(|group, n| group / n), &of(|group, n| group % n))
+                let labels = of(|group, n| group / n);
+                let key = opened.content_key().to_owned();
+                self.joined(name, key, &images, labels, &of(|group, n| group % n))
             }
             Source::Manifest(tasks, hub) => {
                 let [classes, attributes] = tasks.each_ref();
@@ -130,46 +146,75 @@ impl Grouped {
                 let attributes = Dataset::open(attributes, name, hub)?;
                 if !classes.has_rows_of(&attributes) {
                     bail!(
-                        "{}: the {name} images are cut from others by class, and by {} they would \
-                         be others; give the data train, validation and test splits of its own",
-                        self.name,
+                        "they are cut from others by class, and by {} they would be others; give \
+                         the data train, validation and test splits of its own",
                         self.attribute
                     );
                 }
                 let images = embedder.images(&classes, View::Identity, console)?;
                 let of_row = |&row: &u32| attributes.labels()[row as usize];
                 let values: Vec<u32> = images.rows().iter().map(of_row).collect();
-                self.joined(&images, images.labels().to_vec(), &values)
+                let key = format!("{} {}", classes.content_key(), attributes.content_key());
+                self.joined(name, key, &images, images.labels().to_vec(), &values)
             }
         }
-        .with_context(|| format!("{}, {name} images", self.name))
     }
 
-    fn joined(&self, images: &Embeddings, labels: Vec<u32>, attributes: &[u32]) -> Result<Split> {
+    fn joined(
+        &self,
+        name: SplitName,
+        key: String,
+        images: &Embeddings,
+        labels: Vec<u32>,
+        attributes: &[u32],
+    ) -> Result<Split> {
         let attribute = Attribute {
             name: &self.attribute,
             values: attributes,
             n_values: self.attributes.len(),
         };
         let groups = Groups::new(&labels, self.class_names.len(), attribute)?;
-        if let Some(empty) = groups.counts().iter().position(|&n| n == 0) {
-            let (class, value) = groups.parts(empty);
-            bail!(
-                "no image of {} with {} {}; every group needs some",
-                self.class_names[class as usize],
-                self.attribute,
-                self.attributes[value as usize]
-            );
-        }
+        self.check_counts(name, &groups)?;
         let mut values = images.to_vec();
         normalize(&mut values, images.width());
         Ok(Split {
+            key,
             groups,
             values,
             labels,
             width: images.width(),
             n_classes: self.class_names.len(),
         })
+    }
+
+    /// Every group needs images; of validation, which DFR halves, two.
+    fn check_counts(&self, name: SplitName, groups: &Groups) -> Result<()> {
+        let needed = match name {
+            SplitName::Validation => 2,
+            SplitName::Train | SplitName::Test => 1,
+        };
+        let counts = groups.counts();
+        let Some(group) = counts.iter().position(|&n| n < needed) else {
+            return Ok(());
+        };
+        let (class, value) = groups.parts(group);
+        bail!(
+            "{} of {} with {} {}; every group needs {needed} or more",
+            match counts[group] {
+                0 => "no image",
+                _ => "one image",
+            },
+            self.class_names[class as usize],
+            self.attribute,
+            self.attributes[value as usize]
+        );
+    }
+
+    /// Hash of all that decides what the methods see of the dataset but for the model.
+    fn key(&self, splits: [&Split; 3]) -> Result<String> {
+        let contents = splits.map(|split| &split.key);
+        let all = serde_json::to_vec(&(&self.class_names, &self.templates, contents))?;
+        Ok(machine::sha256(&all))
     }
 
     /// The prompt ensemble of every class: [n_classes, d].
@@ -196,6 +241,8 @@ impl Grouped {
 
 /// Embeddings of a split with labels and groups.
 pub(crate) struct Split {
+    /// Of its images, labels and attributes, by content.
+    key: String,
     values: Vec<f32>,
     labels: Vec<u32>,
     pub(crate) groups: Groups,
@@ -224,6 +271,8 @@ impl Split {
 
 /// All splits of a dataset, and its class texts.
 pub(crate) struct Data {
+    /// Of the images, labels, attributes and prompts, by content.
+    pub(crate) key: String,
     pub(crate) width: usize,
     pub(crate) texts: Vec<f32>,
     pub(crate) train: Split,
@@ -238,12 +287,18 @@ impl Data {
         console: &Console,
     ) -> Result<Self> {
         let split = |name| dataset.split(name, embedder, console);
+        let (train, validation, test) = (
+            split(SplitName::Train)?,
+            split(SplitName::Validation)?,
+            split(SplitName::Test)?,
+        );
         Ok(Self {
+            key: dataset.key([&train, &validation, &test])?,
             width: embedder.width(),
             texts: dataset.texts(embedder)?,
-            train: split(SplitName::Train)?,
-            validation: split(SplitName::Validation)?,
-            test: split(SplitName::Test)?,
+            train,
+            validation,
+            test,
         })
     }
 }

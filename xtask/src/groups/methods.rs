@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use paint_groups::{
     AfrConfig, CalibrationSet, CfrConfig, Classifier, DfrConfig, GroupMetrics, Holistic, JttConfig,
     Negatives, Positives, Selected, SelectedBy, Selection, SgdConfig, Targeted, afr, cfr, dfr, erm,
@@ -19,14 +19,15 @@ pub(crate) struct Schedule {
     pub(crate) learning_rate: f64,
 }
 
-/// Settings of all methods: as published, but ten times the rate for a tenth of the epochs, which
-/// leads to nearly the same weights in a tenth of the time.
+/// Settings of all methods: ten times the published rate for a tenth of the epochs, in a tenth of
+/// the time. What else deviates from the published settings stands in [`notes`].
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Schedules {
-    /// ERM, the base of AFR, the second training of JTT and group DRO: CFR's public code has 300
-    /// epochs of 1e-4.
+    /// ERM, the base of AFR, JTT's first training and group DRO: CFR's public code has 300 epochs
+    /// of 1e-4.
     pub(crate) erm: Schedule,
-    /// CFR's public code: 100 epochs of 1e-4.
+    /// CFR, in whose public code it is 100 epochs of 1e-4. JTT's second training is cut to as many
+    /// epochs; its paper has as many as for ERM.
     pub(crate) cfr: Schedule,
     /// Epochs of JTT's first training: 60 of 300 in the paper.
     pub(crate) identify_epochs: usize,
@@ -159,7 +160,8 @@ pub(crate) fn all_methods(data: &Data, schedules: &Schedules, seed: u64) -> Resu
     afr(&base, &second, &AfrConfig::default(), &mut selection)?;
     report.add_selected("AFR", &selection)?;
 
-    let calibration = CalibrationSet::new(&plain, &train)?;
+    let calibration = CalibrationSet::new(&plain, &train)
+        .context("CFR starts from what ERM gets right and wrong; train it with more --epochs")?;
     let mut of_all = Selection::with_groups(&validation);
     for (name, config) in recalibrations(sgd(schedules.cfr)) {
         let mut selection = Selection::with_groups(&validation);
@@ -247,14 +249,21 @@ pub(crate) fn notes(schedules: &Schedules) -> Vec<String> {
     vec![
         format!(
             "SGD with momentum on a linear block before the class texts, from zero-shot: ERM, the \
-             base of AFR and group DRO {} epochs of rate {}; CFR, and JTT after {identify_epochs} \
-             epochs, {} of {} (published: 300 and 100 of 1e-4). Each epoch is a candidate.",
-            erm.epochs, erm.learning_rate, cfr.epochs, cfr.learning_rate
+             base of AFR and group DRO {} epochs of rate {} (published: 300 of 1e-4); CFR {} of {} \
+             (published: 100 of 1e-4); JTT {identify_epochs}, then {} more of {}, fewer than \
+             published, where the second training is as long as ERM's. Each epoch is a candidate.",
+            erm.epochs,
+            erm.learning_rate,
+            cfr.epochs,
+            cfr.learning_rate,
+            cfr.epochs,
+            erm.learning_rate
         ),
         format!(
             "JTT repeats the first training's mistakes {UPWEIGHTS:?} times. CFR: anchors are what \
              the last epoch of ERM gets wrong, τ {TEMPERATURE} (published: 1), weight 1.5, {N_MET} positives and \
-             negatives, {ANCHORS_PER_STEP} anchors a step; “CFR” alone is the variant that \
+             negatives, {ANCHORS_PER_STEP} anchors a step (published: 128) that draw from \
+             {BANK_PER_STEP} samples of each class's bank (published: all); “CFR” alone is the variant that \
              validation chose. The oracles see group labels: DFR those of validation, group DRO \
              those of training."
         ),

@@ -294,6 +294,23 @@ fn bad_manifests_say_what_to_do() {
         &format!("{good}class_names = [\"x\", \"y\", \"x\"]"),
         &["\"x\" is given twice"],
     );
+    let attribute = |keys: &str| format!("{good}[attribute]\ncolumn = \"place\"\n{keys}");
+    check(
+        &attribute("values = [\"sea\"]"),
+        &["attribute.values has 1 entries", "at least two"],
+    );
+    check(
+        &attribute("values = [\"sea\", \"sea\"]"),
+        &["attribute.values: \"sea\" is given twice"],
+    );
+    check(
+        &attribute("values = [\"sea\", \"land\"]\nlabel_values = [\"0\"]"),
+        &["attribute.label_values has 1 entries", "attribute.values 2"],
+    );
+    check(
+        &attribute("values = [\"sea\", \"land\"]\nlabel_values = [\"0\", \"0\"]"),
+        &["attribute.label_values: \"0\" is given twice"],
+    );
     check(
         &format!("{good}unverified = \"\""),
         &["say what is not verified"],
