@@ -43,9 +43,8 @@ pub(crate) fn selective_figure(curves: &[(&str, &[(f64, f64)])]) -> Result<Figur
         let places: Vec<(f64, f64)> = points.iter().map(place).collect();
         let _ = writeln!(out, "{}", line(series, &path(&places)));
     }
-    let legend = |(series, (name, _)): (usize, &(&str, &[(f64, f64)]))| {
-        (swatch(&line(series, "M1 7H29")), (*name).to_owned())
-    };
+    let names = curves.iter().map(|(name, _)| (*name).to_owned());
+    let legend = |(series, name)| (swatch(&line(series, "M1 7H29")), name);
     Ok(Figure {
         svg: svg(
             "selective",
@@ -55,7 +54,7 @@ pub(crate) fn selective_figure(curves: &[(&str, &[(f64, f64)])]) -> Result<Figur
             "The areas under the curves are in the table.",
             &out,
         ),
-        legend: curves.iter().enumerate().map(legend).collect(),
+        legend: names.enumerate().map(legend).collect(),
         caption: "Selective prediction: the least certain images are held back, and accuracy is that on the rest, test \
                   images. A score that knows wrong answers rises early."
             .to_owned(),
@@ -63,7 +62,7 @@ pub(crate) fn selective_figure(curves: &[(&str, &[(f64, f64)])]) -> Result<Figur
 }
 
 fn line(series: usize, d: &str) -> String {
-    let class = if series % 2 == 0 {
+    let class = if series.is_multiple_of(2) {
         "line"
     } else {
         "line dashed"
