@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// A checkpoint directory in Hugging Face layout, or the name of an embedded model
     #[arg(long, default_value = "world-s")]
     model: String,
-    /// Only these datasets, comma-separated: of the embedded world, or tasks with an [attribute]
+    /// Only these datasets, comma-separated: of the embedded world, or tasks with an attribute
     /// [default: spurious-birds,spurious-animals]
     #[arg(long, value_delimiter = ',')]
     datasets: Vec<String>,
