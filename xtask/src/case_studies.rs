@@ -61,32 +61,52 @@ impl Study {
             Self::Questions => "questions",
         }
     }
-
-    /// How it is patched.
-    pub(crate) fn settings(self, asked: &Asked<'_>) -> Result<Settings> {
-        asked.settings_of(self.key())
-    }
 }
 
-/// The hyperparameters of every study, for `run.toml`.
-///
-/// # Errors
-/// If the suite has some for a study that there is not, or values out of range.
-pub(crate) fn hyperparameters(asked: &Asked<'_>) -> Result<toml::Table> {
-    let known = Study::ALL.map(Study::key);
-    let mut given = asked.suite.case_studies.keys();
-    if let Some(unknown) = given.find(|key| !known.contains(&key.as_str())) {
-        bail!(
-            "suite {}: [case_studies.{unknown}]: the case studies are {}",
-            asked.suite.name,
-            known.join(", ")
-        );
+/// How each study is patched.
+pub(crate) struct StudySettings {
+    typographic: Settings,
+    counting: Settings,
+    questions: Settings,
+}
+
+impl StudySettings {
+    /// # Errors
+    /// If the suite has some for a study that there is not, or values out of range.
+    pub(crate) fn new(asked: &Asked<'_>) -> Result<Self> {
+        let known = Study::ALL.map(Study::key);
+        let mut given = asked.suite.case_studies.keys();
+        if let Some(unknown) = given.find(|key| !known.contains(&key.as_str())) {
+            bail!(
+                "suite {}: [case_studies.{unknown}]: the case studies are {}",
+                asked.suite.name,
+                known.join(", ")
+            );
+        }
+        let of = |study: Study| asked.settings_of(study.key());
+        Ok(Self {
+            typographic: of(Study::Typographic)?,
+            counting: of(Study::Counting)?,
+            questions: of(Study::Questions)?,
+        })
     }
-    let of = |study: Study| {
-        let config = study.settings(asked)?.fine_tune;
-        Ok((study.key().to_owned(), toml::Value::try_from(config)?))
-    };
-    Study::ALL.into_iter().map(of).collect()
+
+    pub(crate) fn of(&self, study: Study) -> &Settings {
+        match study {
+            Study::Typographic => &self.typographic,
+            Study::Counting => &self.counting,
+            Study::Questions => &self.questions,
+        }
+    }
+
+    /// The hyperparameters of every study, for `run.toml`.
+    pub(crate) fn hyperparameters(&self) -> Result<toml::Table> {
+        let of = |study: Study| {
+            let config = toml::Value::try_from(&self.of(study).fine_tune)?;
+            Ok((study.key().to_owned(), config))
+        };
+        Study::ALL.into_iter().map(of).collect()
+    }
 }
 
 /// Training images under attack, of a dataset that has more.

@@ -26,11 +26,10 @@ use crate::findings::{change, estimate};
 use crate::model::Model;
 use crate::models::find_model;
 use crate::progress::Console;
-use crate::question::{Answer, Publication, points};
+use crate::question::{Answer, Publication, default_directory, points, short_name};
 use crate::run_dir::RunDir;
 use crate::side_effects::{find_patched, patched_keys};
 use crate::tasks::hub_of;
-use crate::{machine, workspace};
 
 /// Does a model rely on what an object is seen with, and which method mends it?
 #[derive(clap::Args)]
@@ -122,7 +121,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         patched: patched_keys(&patched_models)?,
         schedules: Schedules::new(args.epochs, args.learning_rate),
     };
-    let mut dir = RunDir::open(&directory(args, &plan)?, &plan)?;
+    let directory = match &args.out {
+        Some(out) => out.clone(),
+        None => default_directory(&["groups", &short_name(&plan.model)], &plan)?,
+    };
+    let mut dir = RunDir::open(&directory, &plan)?;
     let mut findings = Findings::default();
     for (dataset, data) in datasets.iter().zip(&data) {
         let results = of_seeds(dataset, data, &plan, console)?;
@@ -152,16 +155,6 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         started,
         console,
     })
-}
-
-fn directory(args: &Args, plan: &Plan) -> Result<PathBuf> {
-    if let Some(out) = &args.out {
-        return Ok(out.clone());
-    }
-    let model = PathBuf::from(&plan.model);
-    let name = model.file_name().unwrap_or_default().to_string_lossy();
-    let hash = machine::sha256(toml::to_string(plan)?.as_bytes());
-    Ok(workspace::runs().join(format!("groups-{name}-{}", &hash[..8])))
 }
 
 /// All methods with every seed; seeds side by side, since the products of one are too small for

@@ -20,14 +20,14 @@ use serde::Serialize;
 use self::measured::{Measured, TEMPLATES};
 use self::tree::Tree;
 use crate::embeddings::Embedder;
+use crate::machine;
 use crate::model::Model;
 use crate::models::find_model;
 use crate::progress::Console;
-use crate::question::{Answer, Publication, points};
+use crate::question::{Answer, Publication, default_directory, points, short_name};
 use crate::run_dir::RunDir;
 use crate::side_effects::{find_patched, patched_keys};
 use crate::tasks::{find_task, hub_of, is_of_world, prepare_world};
-use crate::{machine, workspace};
 
 /// When is a prediction unreliable, and does a label hierarchy mend it?
 #[derive(clap::Args)]
@@ -105,7 +105,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         templates: TEMPLATES.to_vec(),
         patched: patched_keys(&patched)?,
     };
-    let mut dir = RunDir::open(&directory(args, &plan)?, &plan)?;
+    let directory = match &args.out {
+        Some(out) => out.clone(),
+        None => default_directory(&["hierarchy", &plan.task, &short_name(&plan.model)], &plan)?,
+    };
+    let mut dir = RunDir::open(&directory, &plan)?;
     let measured = Measured::new(&embedder, &dataset, &names, console)?;
     let mut findings = HierarchyFindings {
         confidence: measured.scores()?,
@@ -147,17 +151,6 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
             console,
         },
     )
-}
-
-fn directory(args: &Args, plan: &Plan) -> Result<PathBuf> {
-    if let Some(out) = &args.out {
-        return Ok(out.clone());
-    }
-    let model = PathBuf::from(&plan.model);
-    let name = model.file_name().unwrap_or_default().to_string_lossy();
-    let hash = machine::sha256(toml::to_string(plan)?.as_bytes());
-    let name = format!("hierarchy-{}-{name}-{}", plan.task, &hash[..8]);
-    Ok(workspace::runs().join(name))
 }
 
 fn open(task: &Task, args: &Args, console: &Console) -> Result<Dataset> {

@@ -182,12 +182,16 @@ impl<'a> Asked<'a> {
             halvings: if args.quick { 0 } else { defaults.halvings },
             ..defaults
         };
+        let mut settings = args.common.settings(&suite, &defaults)?;
         if args.quick {
             suite.case_studies.clear();
+            if args.common.steps.is_none() {
+                settings.fine_tune.steps = settings.fine_tune.steps.div_ceil(QUICK_STEPS);
+            }
         }
         Ok(Self {
             name: format!("{question}{}", if args.quick { "-quick" } else { "" }),
-            settings: args.common.settings(&suite, &defaults)?,
+            settings,
             patching,
             suite,
             limit_validation: args.common.limit,
@@ -197,14 +201,11 @@ impl<'a> Asked<'a> {
 
     /// The settings of a case study: those of its own that the suite gives it.
     pub(crate) fn settings_of(&self, study: &str) -> Result<Settings> {
+        let Some(own) = self.suite.case_studies.get(study) else {
+            return Ok(self.settings.clone());
+        };
         let mut table = self.suite.fine_tune.clone().unwrap_or_default();
-        table.extend(
-            self.suite
-                .case_studies
-                .get(study)
-                .cloned()
-                .unwrap_or_default(),
-        );
+        table.extend(own.clone());
         let key = format!("case_studies.{study}");
         Ok(Settings {
             fine_tune: self.common.fine_tune(table, &self.suite, &key)?,
@@ -225,6 +226,9 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// With `--quick`, one in so many of the suite's fine-tuning steps.
+const QUICK_STEPS: u64 = 3;
+
 impl Common {
     /// Hyperparameters as the suite's `table` has them where no option is given, checked.
     fn fine_tune(&self, table: toml::Table, suite: &Suite, key: &str) -> Result<FineTuneConfig> {
@@ -238,7 +242,9 @@ impl Common {
             learning_rate: self.learning_rate.unwrap_or(of_suite.learning_rate),
             ..of_suite
         };
-        fine_tune.check()?;
+        fine_tune
+            .check()
+            .with_context(|| format!("suite {}: [{key}], with the options given", suite.name))?;
         Ok(fine_tune)
     }
 

@@ -84,8 +84,7 @@ impl Console {
 impl Write for Console {
     fn write(&mut self, line: &[u8]) -> Result<usize> {
         let mut told = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        // The level is the first word, maybe behind its colour.
-        let is_warning = line.windows(4).take(12).any(|word| word == b"WARN");
+        let is_warning = line.trim_ascii_start().starts_with(b"WARN");
         if !is_warning || told.insert(line.to_vec()) {
             self.bars.suspend(|| stderr().write_all(line))?;
         }

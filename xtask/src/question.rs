@@ -1,7 +1,7 @@
 //! A run of a question: what determines it, where it is kept, and how it is published.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -92,7 +92,11 @@ impl<'a> Run<'a> {
         };
         let directory = match &asked.common.out {
             Some(out) => out.clone(),
-            None => workspace::runs().join(default_name(&plan)?),
+            None => {
+                let models = plan.models.iter().map(|model| short_name(&model.name));
+                let models = models.collect::<Vec<_>>().join("-");
+                default_directory(&[&plan.question, &plan.suite, &models], &plan)?
+            }
         };
         let dir = RunDir::open(&directory, &plan)?;
         for subject in subjects {
@@ -205,17 +209,15 @@ pub(crate) fn points(estimate: &Estimate) -> serde_json::Value {
     })
 }
 
-fn default_name(plan: &Plan) -> Result<String> {
-    let names = plan.models.iter().map(|model| {
-        let name = Path::new(&model.name).file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
-    });
+/// Where a run goes unless told otherwise: under `parts` and the hash of its plan.
+pub(crate) fn default_directory(parts: &[&str], plan: &impl Serialize) -> Result<PathBuf> {
     let hash = machine::sha256(toml::to_string(plan)?.as_bytes());
-    Ok(format!(
-        "{}-{}-{}-{}",
-        plan.question,
-        plan.suite,
-        names.collect::<Vec<_>>().join("-"),
-        &hash[..8]
-    ))
+    let name = format!("{}-{}", parts.join("-"), &hash[..8]);
+    Ok(workspace::runs().join(name))
+}
+
+/// A model's name, or the last part of its directory.
+pub(crate) fn short_name(model: &str) -> String {
+    let name = Path::new(model).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }

@@ -11,7 +11,7 @@ use paint_report::{
 };
 use paint_world::{BETWEEN_COUNTS, BEYOND_COUNTS, SEEN_COUNTS};
 
-use crate::case_studies::{Attacked, CaseData, Counting, Study, expected, hyperparameters};
+use crate::case_studies::{Attacked, CaseData, Counting, Study, StudySettings, expected};
 use crate::examples::before_after;
 use crate::findings::{self, change, curve, estimate, supported_name, task_change};
 use crate::options::{Asked, Defaults, Settings, SuiteArgs};
@@ -51,28 +51,24 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         );
     }
     asked.patching.clear();
-    let fine_tune = hyperparameters(&asked)?;
+    let settings = StudySettings::new(&asked)?;
     if args.suite.plan {
-        let studies: Vec<Settings> = Study::ALL
-            .iter()
-            .map(|study| study.settings(&asked))
-            .collect::<Result<_>>()?;
-        let steps = |outlook: &Outlook<'_>| steps(outlook, &studies);
+        let steps = |outlook: &Outlook<'_>| steps(outlook, &settings);
         return plan::print(&asked, &[asked.model()?], steps, console);
     }
     let tasks = Tasks::find(&asked, console)?;
     let subject = Subject::open(asked.model()?, &tasks, console)?;
     let data = CaseData::open(&subject, &tasks, &asked, console)?;
     let mut options = data.keys();
-    options.insert("fine_tune".to_owned(), fine_tune.into());
+    options.insert("fine_tune".to_owned(), settings.hyperparameters()?.into());
     let mut run = Run::open(&asked, options, &tasks, &[&subject], started, console)?;
 
-    let mut studies = vec![typographic(&subject, &data.attacked, &mut run)?];
+    let mut studies = vec![typographic(&subject, &data.attacked, &settings, &mut run)?];
     let attack = &studies[0].study.sets;
     let (attack_gain, clean_change) = (attack[0].change, attack[1].change);
     let (mut unseen_count, mut multiple_choice_gain) = (None, None);
     if let Some(task) = &data.counting {
-        let found = counting(&subject, task, &mut run)?;
+        let found = counting(&subject, task, &settings, &mut run)?;
         let seven = &found.study.sets[0];
         unseen_count = Some(UnseenCount {
             accuracy: seven.after,
@@ -81,7 +77,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         studies.push(found);
     }
     if let Some(task) = &data.questions {
-        let found = questions(&subject, task, &mut run)?;
+        let found = questions(&subject, task, &settings, &mut run)?;
         multiple_choice_gain = Some(found.study.sets[0].change);
         studies.push(found);
     }
@@ -118,10 +114,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     })
 }
 
-fn steps(outlook: &Outlook<'_>, settings: &[Settings]) -> Vec<Step> {
+fn steps(outlook: &Outlook<'_>, settings: &StudySettings) -> Vec<Step> {
     let mut steps = vec![outlook.zero_shot()];
     for study in expected(outlook) {
-        let fine_tune = &settings[study.study as usize].fine_tune;
+        let fine_tune = &settings.of(study.study).fine_tune;
         steps.extend(outlook.patch_with(&study.images, fine_tune));
         let passes = study.images.test.map(|n| study.n_more * n);
         if study.n_more > 0 {
@@ -183,9 +179,13 @@ fn found(
     })
 }
 
-fn patched(study: Study, subject: &Subject, task: &Prepared, run: &mut Run<'_>) -> Result<Patched> {
-    let settings = study.settings(run.asked)?;
-    let patched = patch(subject, task, &task.name, &settings, run)?;
+fn patched(
+    subject: &Subject,
+    task: &Prepared,
+    settings: &Settings,
+    run: &mut Run<'_>,
+) -> Result<Patched> {
+    let patched = patch(subject, task, &task.name, settings, run)?;
     findings::record(run, subject, &task.name, &patched)?;
     patched.keep(subject, task, &run.dir)?;
     run.console
@@ -193,8 +193,18 @@ fn patched(study: Study, subject: &Subject, task: &Prepared, run: &mut Run<'_>) 
     Ok(patched)
 }
 
-fn typographic(subject: &Subject, data: &Attacked, run: &mut Run<'_>) -> Result<Found> {
-    let patched = patched(Study::Typographic, subject, &data.patching, run)?;
+fn typographic(
+    subject: &Subject,
+    data: &Attacked,
+    settings: &StudySettings,
+    run: &mut Run<'_>,
+) -> Result<Found> {
+    let patched = patched(
+        subject,
+        &data.patching,
+        settings.of(Study::Typographic),
+        run,
+    )?;
     let name = format!("{}/chosen", data.patching.name);
     let theta = patched.theta(subject)?;
     let both = |on: &Prepared| -> Result<[Predictions; 2]> {
@@ -226,9 +236,14 @@ fn typographic(subject: &Subject, data: &Attacked, run: &mut Run<'_>) -> Result<
     found("Typographic attacks", description, &patched, sets, examples)
 }
 
-fn counting(subject: &Subject, data: &Counting, run: &mut Run<'_>) -> Result<Found> {
+fn counting(
+    subject: &Subject,
+    data: &Counting,
+    settings: &StudySettings,
+    run: &mut Run<'_>,
+) -> Result<Found> {
     let Counting { all: task, seen } = data;
-    let patched = patched(Study::Counting, subject, seen, run)?;
+    let patched = patched(subject, seen, settings.of(Study::Counting), run)?;
     let name = format!("{}/chosen", seen.name);
     let before = &subject.zero_shot_answers(task, TEST, &run.dir)?;
     let after = &subject.answers(&patched.theta(subject)?, &name, task, TEST, &run.dir)?;
@@ -259,8 +274,13 @@ fn counting(subject: &Subject, data: &Counting, run: &mut Run<'_>) -> Result<Fou
     found("Counting", description, &patched, sets, examples)
 }
 
-fn questions(subject: &Subject, task: &Prepared, run: &mut Run<'_>) -> Result<Found> {
-    let patched = patched(Study::Questions, subject, task, run)?;
+fn questions(
+    subject: &Subject,
+    task: &Prepared,
+    settings: &StudySettings,
+    run: &mut Run<'_>,
+) -> Result<Found> {
+    let patched = patched(subject, task, settings.of(Study::Questions), run)?;
     let (before, after) = (&patched.zero_shot[0], &patched.chosen[0]);
     let mut sets = vec![set("all questions", before, after)?];
     let asked = task.asked(TEST)?.context("a task of questions")?;

@@ -34,8 +34,8 @@ pub struct Suite {
     /// Hyperparameters of fine-tuning that suit the model; read by whoever trains.
     #[serde(default)]
     pub fine_tune: Option<toml::Table>,
-    /// Where single case studies are fine-tuned otherwise, by the study's name: replaces values of
-    /// `fine_tune`.
+    /// Where single case studies are fine-tuned otherwise, by the study's name: its keys replace
+    /// those of `fine_tune`, a table among them as a whole.
     #[serde(default)]
     pub case_studies: BTreeMap<String, toml::Table>,
 }

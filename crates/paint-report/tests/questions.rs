@@ -4,39 +4,16 @@
     reason = "a failed unwrap is a failed test, in the fixtures too"
 )]
 
+mod sections;
+
 use paint_report::{
-    Alpha, BeforeAfter, Curve, CurvePoint, Error, Estimate, LayerChange, Measure, Png, Repetition,
-    ReportInput, Rq2Findings, Rq2Size, Rq3Findings, Rq3Row, Rq3Task, Rq4Findings, Rq4Row,
-    Rq5Findings, Rq5Study, Section, Split, StudySet, Transfer, Verdict, report, rq2_sections,
-    rq2_table, rq3_sections, rq3_table, rq4_sections, rq4_table, rq5_sections, rq5_table,
-    transfer_table,
+    Alpha, BeforeAfter, Curve, CurvePoint, Error, LayerChange, Measure, Png, Rq2Findings, Rq2Size,
+    Rq3Findings, Rq3Row, Rq3Task, Rq4Findings, Rq4Row, Rq5Findings, Rq5Study, Split, StudySet,
+    Transfer, rq2_sections, rq2_table, rq3_sections, rq3_table, rq4_sections, rq4_table,
+    rq5_sections, rq5_table, transfer_table,
 };
-use roxmltree::Document;
 
-/// A name that tries to leave every context it is put in.
-const HOSTILE: &str = "</td></svg><script src=\"http://x\">a&b'\u{0}</script>";
-
-fn estimate(value: f64, half: f64) -> Estimate {
-    Estimate::new(value, value - half, value + half, 900).unwrap()
-}
-
-/// The sections as a page, checked to be well-formed and to hold no markup of ours.
-fn page(sections: Vec<Section>) -> String {
-    let input = ReportInput {
-        title: "T".to_owned(),
-        question: "Q".to_owned(),
-        verdict: Verdict::rq2(&[]),
-        sections,
-        repetition: Repetition::default(),
-    };
-    let page = report(&input);
-    let (_, main) = page.split_once("<main>").unwrap();
-    let (main, _) = main.split_once("</main>").unwrap();
-    let xml = format!("<main>{main}</main>");
-    Document::parse(&xml).unwrap_or_else(|error| panic!("{error}\n{xml}"));
-    assert!(!page.contains("<script") && !page.contains('\0'));
-    page
-}
+use self::sections::{HOSTILE, estimate, page};
 
 /// Compares without the rules, whose lengths are checked where tables are.
 fn check_table(text: &str, expected: &str) {

@@ -4,37 +4,15 @@
     reason = "a failed unwrap is a failed test, in the fixtures too"
 )]
 
+mod sections;
+
 use paint_report::{
-    ConfidenceRow, ConfidenceSideEffect, Error, Estimate, GroupsDataset, GroupsRow,
-    GroupsSideEffect, HierarchyFindings, Repetition, ReportInput, RerankRow, Section, Spread,
-    Verdict, confidence_table, groups_sections, groups_side_effects, groups_table,
-    hierarchy_sections, report, rerank_table,
+    ConfidenceRow, ConfidenceSideEffect, Error, GroupsDataset, GroupsRow, GroupsSideEffect,
+    HierarchyFindings, RerankRow, Spread, confidence_table, groups_sections, groups_side_effects,
+    groups_table, hierarchy_sections, rerank_table,
 };
-use roxmltree::Document;
 
-/// A name that tries to leave every context it is put in.
-const HOSTILE: &str = "</td></svg><script src=\"http://x\">a&b'\u{0}</script>";
-
-fn estimate(value: f64, half: f64) -> Estimate {
-    Estimate::new(value, value - half, value + half, 900).unwrap()
-}
-
-/// The sections as a page, checked to be well-formed and to hold no markup of ours.
-fn page(sections: Vec<Section>) -> String {
-    let page = report(&ReportInput {
-        title: "T".to_owned(),
-        question: "Q".to_owned(),
-        verdict: Verdict::groups(&[], &[]),
-        sections,
-        repetition: Repetition::default(),
-    });
-    let (_, main) = page.split_once("<main>").unwrap();
-    let (main, _) = main.split_once("</main>").unwrap();
-    let xml = format!("<main>{main}</main>");
-    Document::parse(&xml).unwrap_or_else(|error| panic!("{error}\n{xml}"));
-    assert!(!page.contains("<script") && !page.contains('\0'));
-    page
-}
+use self::sections::{HOSTILE, estimate, page};
 
 fn dataset() -> GroupsDataset {
     let spread = |mean, deviation| Spread { mean, deviation };
