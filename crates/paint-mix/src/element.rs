@@ -85,19 +85,12 @@ impl FloatDtype {
     /// returns how many results are not finite.
     pub(crate) fn encode(self, values: &[f32], bytes: &mut [u8]) -> u64 {
         match self {
-            Self::F16 => encode(values, bytes, |v| {
-                let v = f16::from_f32(v);
-                (v.to_le_bytes(), v.is_finite())
-            }),
-            Self::Bf16 => encode(values, bytes, |v| {
-                let v = bf16::from_f32(v);
-                (v.to_le_bytes(), v.is_finite())
-            }),
-            Self::F32 => encode(values, bytes, |v| (v.to_le_bytes(), v.is_finite())),
-            Self::F64 => encode(values, bytes, |v| {
-                (f64::from(v).to_le_bytes(), v.is_finite())
-            }),
+            Self::F16 => encode(values, bytes, |v| f16::from_f32(v).to_le_bytes()),
+            Self::Bf16 => encode(values, bytes, |v| bf16::from_f32(v).to_le_bytes()),
+            Self::F32 => encode(values, bytes, f32::to_le_bytes),
+            Self::F64 => encode(values, bytes, |v| f64::from(v).to_le_bytes()),
         }
+        self.count_non_finite(bytes)
     }
 
     /// How many elements of little-endian `bytes` are NaN or infinite.
@@ -117,34 +110,25 @@ fn decode<const N: usize>(bytes: &[u8], values: &mut [f32], read: impl Fn([u8; N
     }
 }
 
-/// How many values are counted in 32 bits, which vectors have more of than of 64.
-const BLOCK: usize = 1 << 12;
-
-fn encode<const N: usize>(
-    values: &[f32],
-    bytes: &mut [u8],
-    write: impl Fn(f32) -> ([u8; N], bool),
-) -> u64 {
-    let blocks = values
-        .chunks(BLOCK)
-        .zip(bytes.as_chunks_mut::<N>().0.chunks_mut(BLOCK));
-    let n_bad = blocks.map(|(values, elements)| {
-        let mut n_bad = 0_u32;
-        for (&value, element) in values.iter().zip(elements) {
-            let finite;
-            (*element, finite) = write(value);
-            n_bad += u32::from(!finite);
-        }
-        u64::from(n_bad)
-    });
-    n_bad.sum()
+// A loop of its own for writing and for counting: together they are not vectorised.
+fn encode<const N: usize>(values: &[f32], bytes: &mut [u8], write: impl Fn(f32) -> [u8; N]) {
+    for (&value, element) in values.iter().zip(bytes.as_chunks_mut::<N>().0) {
+        *element = write(value);
+    }
 }
 
+/// How many values are counted in 32 bits, which vectors have more of than of 64, and without a
+/// check for overflow at each.
+const BLOCK: usize = 1 << 12;
+
 fn count<const N: usize>(bytes: &[u8], bad: impl Fn([u8; N]) -> bool) -> u64 {
-    bytes
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .map(|&element| u64::from(bad(element)))
-        .sum()
+    let mut n_bad = 0;
+    for block in bytes.as_chunks::<N>().0.chunks(BLOCK) {
+        let mut in_block = 0_u32;
+        for &element in block {
+            in_block = in_block.wrapping_add(u32::from(bad(element)));
+        }
+        n_bad += u64::from(in_block);
+    }
+    n_bad
 }

@@ -1,6 +1,8 @@
 //! A product with a weight for few rows, such as a single image's: reading the weight takes the
 //! time, so it is read once, as it lies, and not packed first.
 
+use std::array::from_fn;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -46,6 +48,18 @@ impl WithSimd for Piece<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        // As many sums as registers hold, beside what they are made of.
+        match S::REGISTER_COUNT {
+            0..32 => self.tiles::<S, 4, 3>(simd),
+            _ => self.tiles::<S, 5, 4>(simd),
+        }
+    }
+}
+
+impl Piece<'_> {
+    /// `C` columns at a time, `R` rows each.
+    #[inline(always)]
+    fn tiles<S: Simd, const R: usize, const C: usize>(self, simd: S) {
         let Self {
             columns,
             x,
@@ -54,26 +68,19 @@ impl WithSimd for Piece<'_> {
         } = self;
         let rows = x.len() / n_in;
         let row = |r: usize| &x[r * n_in..][..n_in];
-        // Three columns at a time, four rows each: twelve sums in registers.
-        let tiles = columns.chunks_mut(3 * rows).zip(weight.chunks(3 * n_in));
-        for (columns, weight) in tiles {
+        for (columns, weight) in columns.chunks_mut(C * rows).zip(weight.chunks(C * n_in)) {
             let n_columns = weight.len() / n_in;
             let w = |c: usize| &weight[c * n_in..][..n_in];
-            let mut r = 0;
-            while n_columns == 3 && r + 4 <= rows {
-                let sums = dots(
-                    simd,
-                    [row(r), row(r + 1), row(r + 2), row(r + 3)],
-                    [w(0), w(1), w(2)],
-                );
+            let tiled = if n_columns == C { rows - rows % R } else { 0 };
+            for r in (0..tiled).step_by(R) {
+                let sums = dots::<S, R, C>(simd, from_fn(|i| row(r + i)), from_fn(w));
                 for (i, sums) in sums.iter().enumerate() {
                     for (c, sum) in sums.iter().enumerate() {
                         columns[c * rows + r + i] = *sum;
                     }
                 }
-                r += 4;
             }
-            for r in r..rows {
+            for r in tiled..rows {
                 for c in 0..n_columns {
                     columns[c * rows + r] = dots(simd, [row(r)], [w(c)])[0][0];
                 }
@@ -117,7 +124,9 @@ mod tests {
 
     #[test]
     fn equals_the_sum_of_products() {
-        for (rows, n_in, n_out, stride) in [(1, 1, 1, 1), (5, 70, 7, 9), (9, 48, 50, 50)] {
+        for (rows, n_in, n_out, stride) in
+            [(1, 1, 1, 1), (5, 70, 7, 9), (9, 48, 50, 50), (21, 33, 9, 9)]
+        {
             let values = |n: usize, k: usize| -> Vec<f32> {
                 (0..n).map(|i| ((i * k) % 13) as f32 - 6.0).collect()
             };
