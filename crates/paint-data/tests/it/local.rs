@@ -435,6 +435,7 @@ fn suites() {
         Path::new("suites/../tasks/b.toml")
     );
     assert_eq!(path(&suite.patching[1]), Path::new("suites/./c.toml"));
+    assert_eq!(path("mine/d"), Path::new("suites/mine/d"));
     let check = |text: &str, words: &[&str]| check_error(Suite::parse(text, "s.toml"), words);
     check(
         &format!("{good}\nextra = 1"),
