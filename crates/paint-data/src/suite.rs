@@ -35,7 +35,7 @@ pub struct Suite {
     #[serde(default)]
     pub fine_tune: Option<toml::Table>,
     /// Where single case studies are fine-tuned otherwise, by the study's name: its keys replace
-    /// those of `fine_tune`, a table among them as a whole.
+    /// those of `fine_tune`, and those of a table within, one by one.
     #[serde(default)]
     pub case_studies: BTreeMap<String, toml::Table>,
 }
