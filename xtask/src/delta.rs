@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
+use paint_atomic::UnfinishedDirectory;
 use paint_clip::{Parent, Provenance};
 use paint_mix::{
     DeltaDtype, DeltaInfo, Origin, apply_delta, conflict, read_delta, remove_delta, write_delta,
@@ -230,13 +231,7 @@ fn publish<T>(
         _ => Path::new("."),
     };
     std::fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".paint-delta-");
-    // As any created directory, subject to the umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    let built = builder
-        .tempdir_in(parent)
+    let built = UnfinishedDirectory::create(to)
         .with_context(|| format!("write beside {}", to.display()))?;
     let written = write(&built.path().join(WEIGHTS))?;
     let entries = std::fs::read_dir(from).with_context(|| format!("read {}", from.display()))?;
@@ -251,9 +246,9 @@ fn publish<T>(
     let path = built.path().join("paint.json");
     std::fs::write(&path, serde_json::to_vec_pretty(&provenance)?)
         .with_context(|| format!("write {}", path.display()))?;
-    std::fs::rename(built.path(), to).with_context(|| format!("write {}", to.display()))?;
-    // The directory has its name; nothing is left to clean up.
-    let _ = built.keep();
+    built
+        .publish()
+        .with_context(|| format!("write {}", to.display()))?;
     Ok(written)
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
+use paint_atomic::UnfinishedDirectory;
 use paint_clip::{Clip, ClipConfig, Parent, Provenance, Tensors, image_tensor_names, load_tensors};
 use paint_data::SplitName;
 use paint_mix::interpolate_values;
@@ -197,26 +198,19 @@ impl FineTuned {
         if directory.exists() {
             return Ok(());
         }
-        let part = directory.with_extension("part");
         let put = || -> std::io::Result<()> {
-            if part.exists() {
-                fs::remove_dir_all(&part)?;
-            }
-            fs::create_dir_all(&part)?;
+            fs::create_dir_all(directory.parent().unwrap_or(Path::new(".")))?;
+            let unfinished = UnfinishedDirectory::create(directory)?;
             for entry in fs::read_dir(&self.directory)? {
                 let entry = entry?;
-                let (from, to) = (entry.path(), part.join(entry.file_name()));
+                let (from, to) = (entry.path(), unfinished.path().join(entry.file_name()));
                 if fs::hard_link(&from, &to).is_err() {
                     fs::copy(&from, &to)?;
                 }
             }
-            fs::rename(&part, directory)
+            unfinished.publish()
         };
-        put().with_context(|| {
-            // The first error is the one to tell.
-            let _ = fs::remove_dir_all(&part);
-            format!("cannot write {}", directory.display())
-        })
+        put().with_context(|| format!("cannot write {}", directory.display()))
     }
 }
 

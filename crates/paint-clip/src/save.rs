@@ -6,13 +6,14 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use half::{bf16, f16};
+use paint_atomic::UnfinishedDirectory;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::checkpoint::check_finite;
 use crate::layout::{Layout, Part};
 use crate::preprocessor_config::{to_hugging_face, to_open_clip};
-use crate::replace::{remove_if_there, replace, restore, sibling};
+use crate::replace::{parent, replace, restore};
 use crate::{Clip, ClipConfig, Error, Preprocessor, Result, Tensors, open_clip_config};
 
 /// The files a checkpoint takes over from its source, where that has them.
@@ -162,8 +163,9 @@ pub fn save_as(
         restore(source)?;
     }
     refuse_foreign_files(dir)?;
-    let building = sibling(dir, &format!("tmp-{}", std::process::id()))?;
-    remove_if_there(&building)?;
+    let parent = parent(dir);
+    fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    let building = UnfinishedDirectory::create(dir).map_err(Error::io("save to", dir))?;
     let new = Checkpoint {
         layout,
         config,
@@ -172,12 +174,8 @@ pub fn save_as(
         source,
         provenance,
     };
-    let written = new.write(&building).and_then(|()| replace(dir, &building));
-    if written.is_err() {
-        // The error that matters is the first one.
-        let _ = fs::remove_dir_all(&building);
-    }
-    written
+    new.write(building.path())?;
+    replace(dir, building)
 }
 
 /// What is to be written.
@@ -192,7 +190,6 @@ struct Checkpoint<'a> {
 
 impl Checkpoint<'_> {
     fn write(&self, dir: &Path) -> Result<()> {
-        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let config = match self.layout {
             Layout::HuggingFace => self.config.to_json(),
             Layout::OpenClip => self.open_clip_config()?,

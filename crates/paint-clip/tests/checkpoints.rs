@@ -422,7 +422,7 @@ fn saving_never_destroys_the_files_of_others() {
 /// What a `save` leaves that is killed between its last two renames.
 fn kill_between_renames(dir: &Path) {
     fs::rename(dir, dir.with_file_name(".model.old")).unwrap();
-    fs::create_dir(dir.with_file_name(".model.tmp-1")).unwrap();
+    fs::create_dir(dir.with_file_name(".model.aaaaaa.part")).unwrap();
 }
 
 #[test]
@@ -441,7 +441,7 @@ fn what_a_killed_save_left_aside_gets_its_name_back_from_any_load() {
         fs::write(dir.join("preprocessor_config.json"), "{}").unwrap();
         kill_between_renames(&dir);
         load(&dir).unwrap();
-        assert_eq!(names_in(root.path()), [".model.tmp-1", "model"]);
+        assert_eq!(names_in(root.path()), [".model.aaaaaa.part", "model"]);
     }
     let (_root, dir, _) = checkpoint();
     kill_between_renames(&dir);
@@ -460,7 +460,7 @@ fn a_save_after_a_killed_one_goes_on_from_what_was_there() {
     let provenance = Provenance::default();
     let dtype = WeightDtype::F32;
     save(&dir, &config(), &tensors, dtype, Some(&dir), &provenance).unwrap();
-    assert_eq!(names_in(root.path()), [".model.tmp-1", "model"]);
+    assert_eq!(names_in(root.path()), ["model"]);
     let loaded = load_tensors(&dir, &Device::Cpu).unwrap();
     assert_eq!(values(&loaded["logit_scale"]), [4.5]);
     // It was its own source, and that had its tokenizer.
