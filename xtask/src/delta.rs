@@ -11,7 +11,7 @@ use paint_mix::{
 };
 use serde_json::{Value, json};
 
-use crate::machine::sha256_of_file;
+use crate::machine::{sha256_of_file, sha256_of_weights};
 use crate::models::find_model;
 use crate::progress::{Console, answer};
 use crate::tasks::hub_of;
@@ -242,7 +242,8 @@ fn publish<T>(
             std::fs::copy(&path, copy).with_context(|| format!("copy {}", path.display()))?;
         }
     }
-    let provenance = provenance(from, what, deltas)?;
+    let mut provenance = provenance(from, what, deltas)?;
+    provenance.weights_sha256 = Some(sha256_of_file(&built.path().join(WEIGHTS))?);
     let path = built.path().join("paint.json");
     std::fs::write(&path, serde_json::to_vec_pretty(&provenance)?)
         .with_context(|| format!("write {}", path.display()))?;
@@ -262,10 +263,10 @@ fn describes(path: &Path) -> bool {
 
 /// Parents are the checkpoint and the deltas; notes keep the coefficients.
 fn provenance(from: &Path, what: &str, deltas: &[(&Path, f64)]) -> Result<Provenance> {
-    let mut parents = vec![parent(from, &from.join(WEIGHTS))?];
+    let mut parents = vec![parent(from, sha256_of_weights(from)?)];
     let mut notes = Vec::new();
     for &(path, alpha) in deltas {
-        let parent = parent(path, path)?;
+        let parent = parent(path, sha256_of_file(path)?);
         notes.push(json!({ "delta": parent.name, "sha256": parent.sha256, "alpha": alpha }));
         parents.push(parent);
     }
@@ -282,12 +283,12 @@ fn provenance(from: &Path, what: &str, deltas: &[(&Path, f64)]) -> Result<Proven
     Ok(provenance)
 }
 
-fn parent(named: &Path, file: &Path) -> Result<Parent> {
-    let name = named.file_name().unwrap_or_default();
-    Ok(Parent {
+fn parent(path: &Path, sha256: String) -> Parent {
+    let name = path.file_name().unwrap_or_default();
+    Parent {
         name: name.to_string_lossy().into_owned(),
-        sha256: sha256_of_file(file)?,
-    })
+        sha256,
+    }
 }
 
 fn written_lines(out: &Path, info: &DeltaInfo, whole: u64) -> Vec<String> {

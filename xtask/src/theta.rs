@@ -142,6 +142,8 @@ pub(crate) fn fine_tuned(
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let _alone = lock(&folder.join("lock"), console)?;
     if directory.join("model.safetensors").exists() {
+        machine::sha256_of_weights(&directory)
+            .with_context(|| format!("remove {} to train it again", folder.display()))?;
         return Ok(FineTuned { key, directory });
     }
     let bar = console.bar(&format!("{what}: fine-tuning"), config.steps);

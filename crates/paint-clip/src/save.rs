@@ -9,6 +9,7 @@ use half::{bf16, f16};
 use paint_atomic::UnfinishedDirectory;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::checkpoint::check_finite;
 use crate::layout::{Layout, Part};
@@ -72,6 +73,10 @@ pub struct Provenance {
     /// The seed of whatever was random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// SHA-256 of the weight file beside it, in hexadecimal, which [`save`] finds out whatever is
+    /// given here. None where another program wrote the checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
     /// Version of the program that wrote it.
     #[serde(default)]
     pub tool_version: String,
@@ -96,6 +101,7 @@ impl Default for Provenance {
             alpha: None,
             task: None,
             seed: None,
+            weights_sha256: None,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             notes: BTreeMap::new(),
         }
@@ -195,19 +201,23 @@ impl Checkpoint<'_> {
             Layout::OpenClip => self.open_clip_config()?,
         };
         write_file(&dir.join(self.layout.config_file()), config.as_bytes())?;
-        let provenance =
-            serde_json::to_string_pretty(self.provenance).map_err(Error::json("paint.json"))?;
-        write_file(
-            &dir.join("paint.json"),
-            format!("{provenance}\n").as_bytes(),
-        )?;
         if let Some(source) = self.source {
             for name in TOKENIZER {
                 carry_over(source, dir, name)?;
             }
             self.write_preprocessor(source, dir)?;
         }
-        self.write_weights(&dir.join(self.layout.weight_files()[0]))
+        let sha256 = self.write_weights(&dir.join(self.layout.weight_files()[0]))?;
+        let provenance = Provenance {
+            weights_sha256: Some(sha256),
+            ..self.provenance.clone()
+        };
+        let provenance =
+            serde_json::to_string_pretty(&provenance).map_err(Error::json("paint.json"))?;
+        write_file(
+            &dir.join("paint.json"),
+            format!("{provenance}\n").as_bytes(),
+        )
     }
 
     fn open_clip_config(&self) -> Result<String> {
@@ -244,13 +254,18 @@ impl Checkpoint<'_> {
             .transpose()
     }
 
-    /// Header, then tensor by tensor; beside the model only one tensor is in memory.
-    fn write_weights(&self, path: &Path) -> Result<()> {
+    /// Header, then tensor by tensor; beside the model only one tensor is in memory. The file's
+    /// SHA-256.
+    fn write_weights(&self, path: &Path) -> Result<String> {
         let places = self.places();
         let header = self.header(&places);
         let file = File::create(path).map_err(Error::io("create", path))?;
         let mut out = BufWriter::new(file);
-        let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(Error::io("write", path));
+        let mut hash = Sha256::new();
+        let mut put = |bytes: &[u8]| {
+            hash.update(bytes);
+            out.write_all(bytes).map_err(Error::io("write", path))
+        };
         put(&(header.len() as u64).to_le_bytes())?;
         put(&header)?;
         for (name, part) in places.values().flatten() {
@@ -263,7 +278,9 @@ impl Checkpoint<'_> {
             check_finite(name, &values, String::new)?;
             put(&encode(name, &values, self.dtype)?)?;
         }
-        finish(out, path)
+        finish(out, path)?;
+        let digits = hash.finalize();
+        Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// The tensors of each tensor of the file, in their order in it.
