@@ -94,6 +94,18 @@ impl Theta {
         })
     }
 
+    /// As the provenance of what is fine-tuned from it names it.
+    fn as_parent_in(&self, subject: &Subject) -> Parent {
+        match self.key == subject.zero_shot.key {
+            true => subject.as_parent(),
+            // Not a file: patched weights of this run, known by what they were made of.
+            false => Parent {
+                name: format!("patched from {}", subject.model.name),
+                sha256: self.key.clone(),
+            },
+        }
+    }
+
     pub(crate) fn clip(&self, config: &ClipConfig) -> Result<Clip> {
         Ok(Clip::from_tensors(config, &self.tensors)?)
     }
@@ -159,14 +171,7 @@ pub(crate) fn fine_tuned(
     .with_context(|| format!("fine-tuning on {}", names.join(", ")))?;
     bar.finish_and_clear();
     let provenance = Provenance {
-        parents: vec![match from.key == subject.zero_shot.key {
-            true => subject.as_parent(),
-            // Not a file: patched weights of this run, known by what they were made of.
-            false => Parent {
-                name: format!("patched from {}", subject.model.name),
-                sha256: from.key.clone(),
-            },
-        }],
+        parents: vec![from.as_parent_in(subject)],
         task: Some(names.join(", ")),
         seed: Some(config.seed),
         alpha: Some(1.0),
