@@ -81,26 +81,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     };
     let clip = Clip::from_tensors(&config, &tensors)?;
     let cosines = closest_classes(&clip, &tokenizer, &preset, console)?;
-    // By way of text, where a share of 0.6 is 0.6 and not the nearest f32's digits.
-    let preset_as_written = serde_json::from_str(&serde_json::to_string(&preset)?)?;
-    let mut notes = BTreeMap::from([
-        ("preset".to_owned(), preset_as_written),
-        (
-            "largest_cosine_of_class_vectors".to_owned(),
-            serde_json::to_value(&cosines)?,
-        ),
-    ]);
-    let of_the_hub = tables.iter().filter_map(|(captions, _)| {
-        let images = captions.images();
-        Some((images.task(), images.revision()?))
-    });
-    let revisions: BTreeMap<&str, &str> = of_the_hub.collect();
-    if !revisions.is_empty() {
-        notes.insert("revisions".to_owned(), serde_json::to_value(&revisions)?);
-    }
+    let images = tables.iter().map(|(captions, _)| captions.images());
     let provenance = Provenance {
         seed: Some(preset.train.seed),
-        notes,
+        notes: notes(&preset, &cosines, images)?,
         ..Default::default()
     };
     save(
@@ -162,6 +146,29 @@ fn closest_classes(
         }
     }
     Ok(cosines)
+}
+
+/// What the checkpoint was made with, and from which commits of the Hub.
+fn notes<'a>(
+    preset: &Preset,
+    cosines: &BTreeMap<String, f32>,
+    images: impl Iterator<Item = &'a Dataset>,
+) -> Result<BTreeMap<String, serde_json::Value>> {
+    // By way of text, where a share of 0.6 is 0.6 and not the nearest f32's digits.
+    let preset = serde_json::from_str(&serde_json::to_string(preset)?)?;
+    let mut notes = BTreeMap::from([
+        ("preset".to_owned(), preset),
+        (
+            "largest_cosine_of_class_vectors".to_owned(),
+            serde_json::to_value(cosines)?,
+        ),
+    ]);
+    let of_the_hub = images.filter_map(|images| Some((images.task(), images.revision()?)));
+    let revisions: BTreeMap<&str, &str> = of_the_hub.collect();
+    if !revisions.is_empty() {
+        notes.insert("revisions".to_owned(), serde_json::to_value(&revisions)?);
+    }
+    Ok(notes)
 }
 
 /// The tasks whose names the corpora exercise.
