@@ -7,7 +7,8 @@ The predictions are those that a run left of the whole Parquet file, in its orde
 patch` a --hub with a file of as many images as wanted, and no --limit. The checkpoint is opened by
 transformers alone: model, tokenizer and image processor (PIL); an embedded model is a directory
 under runs/models after its first use. Prints one JSON line with the shares of equal predictions and
-of equal rankings of the best classes; the exit status is 1 if the first is below --at-least.
+of equal rankings of the best classes; the exit status is 1 if the first is below --at-least or the
+second below --rankings-at-least.
 
 Needs torch, transformers, pillow and pyarrow; last run with transformers 5.23.0, torch 2.15.0.
 """
@@ -31,6 +32,7 @@ def arguments():
     for name in ("checkpoint", "parquet", "task", "predictions"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--at-least", type=float, default=0.999)
+    parser.add_argument("--rankings-at-least", type=float, default=0.0)
     parser.add_argument("--batch", type=int, default=64)
     return parser.parse_args()
 
@@ -115,13 +117,14 @@ def main():
         "equal": equal.float().mean().item(),
         "n_ranked": ranked.shape[1],
         "equal_ranking": equal_ranking.float().mean().item(),
+        "n_different_rankings": (~equal_ranking).sum().item(),
         "n_classes_predicted": theirs.unique().numel(),
         "different_rows": (~equal).nonzero().flatten().tolist()[:20],
         "largest_margin_where_different": margins[~equal].max().item() if (~equal).any() else None,
         "accuracy_of_transformers": correct.float().mean().item(),
     }
     print(json.dumps(result))
-    sys.exit(result["equal"] < args.at_least)
+    sys.exit(result["equal"] < args.at_least or result["equal_ranking"] < args.rankings_at_least)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ files), uoft-cs/cifar10 and ylecun/mnist; SCRATCH an empty directory for 5 GB. t
 checkpoint, with random weights; `xtask mirror` publishes it with the first rows of both datasets;
 `xtask patch` fetches all of it, classifies CIFAR-10's test images, fine-tunes for one step,
 interpolates and writes the patched checkpoint. transformers then opens the checkpoint that was
-published and the two that were written, and must predict what the run recorded, on every image.
+published and the two that were written, and must rank the best five classes as the run recorded
+them, on every image: random weights give most images one class, and the ranking tells more.
 Needs what full_size.py needs.
 """
 
@@ -81,7 +82,7 @@ def main(xtask, hub, scratch):
         print(name, flush=True)
         subprocess.run([sys.executable, HERE / "compare_zero_shot.py", "--checkpoint", checkpoint,
                         "--parquet", root / "datasets/uoft-cs/cifar10/plain_text/test-00000-of-00001.parquet",
-                        "--task", HERE / "../../data-manifests/tasks/cifar10.toml", "--at-least", "1",
+                        "--task", HERE / "../../data-manifests/tasks/cifar10.toml", "--at-least", "1", "--rankings-at-least", "1",
                         "--predictions", run / "predictions" / predictions / "cifar10-test.json"], check=True)
 
 

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
+use paint_atomic::UnfinishedDirectory;
 use paint_clip::{Parent, Provenance};
 use paint_mix::{
     DeltaDtype, DeltaInfo, Origin, apply_delta, conflict, read_delta, remove_delta, write_delta,
 };
 use serde_json::{Value, json};
 
-use crate::machine::sha256_of_file;
+use crate::machine::{sha256_of_file, sha256_of_weights};
 use crate::models::find_model;
 use crate::progress::{Console, answer};
 use crate::tasks::hub_of;
@@ -230,13 +231,7 @@ fn publish<T>(
         _ => Path::new("."),
     };
     std::fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".paint-delta-");
-    // As any created directory, subject to the umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    let built = builder
-        .tempdir_in(parent)
+    let built = UnfinishedDirectory::create(to)
         .with_context(|| format!("write beside {}", to.display()))?;
     let written = write(&built.path().join(WEIGHTS))?;
     let entries = std::fs::read_dir(from).with_context(|| format!("read {}", from.display()))?;
@@ -247,13 +242,14 @@ fn publish<T>(
             std::fs::copy(&path, copy).with_context(|| format!("copy {}", path.display()))?;
         }
     }
-    let provenance = provenance(from, what, deltas)?;
+    let mut provenance = provenance(from, what, deltas)?;
+    provenance.weights_sha256 = Some(sha256_of_file(&built.path().join(WEIGHTS))?);
     let path = built.path().join("paint.json");
     std::fs::write(&path, serde_json::to_vec_pretty(&provenance)?)
         .with_context(|| format!("write {}", path.display()))?;
-    std::fs::rename(built.path(), to).with_context(|| format!("write {}", to.display()))?;
-    // The directory has its name; nothing is left to clean up.
-    let _ = built.keep();
+    built
+        .publish()
+        .with_context(|| format!("write {}", to.display()))?;
     Ok(written)
 }
 
@@ -267,10 +263,10 @@ fn describes(path: &Path) -> bool {
 
 /// Parents are the checkpoint and the deltas; notes keep the coefficients.
 fn provenance(from: &Path, what: &str, deltas: &[(&Path, f64)]) -> Result<Provenance> {
-    let mut parents = vec![parent(from, &from.join(WEIGHTS))?];
+    let mut parents = vec![parent(from, sha256_of_weights(from)?)];
     let mut notes = Vec::new();
     for &(path, alpha) in deltas {
-        let parent = parent(path, path)?;
+        let parent = parent(path, sha256_of_file(path)?);
         notes.push(json!({ "delta": parent.name, "sha256": parent.sha256, "alpha": alpha }));
         parents.push(parent);
     }
@@ -287,12 +283,12 @@ fn provenance(from: &Path, what: &str, deltas: &[(&Path, f64)]) -> Result<Proven
     Ok(provenance)
 }
 
-fn parent(named: &Path, file: &Path) -> Result<Parent> {
-    let name = named.file_name().unwrap_or_default();
-    Ok(Parent {
+fn parent(path: &Path, sha256: String) -> Parent {
+    let name = path.file_name().unwrap_or_default();
+    Parent {
         name: name.to_string_lossy().into_owned(),
-        sha256: sha256_of_file(file)?,
-    })
+        sha256,
+    }
 }
 
 fn written_lines(out: &Path, info: &DeltaInfo, whole: u64) -> Vec<String> {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use paint_clip::Provenance;
 use sha2::{Digest, Sha256};
 
 /// The command that was typed, with `cargo xtask` for the program.
@@ -46,15 +47,24 @@ pub(crate) fn sha256_of_file(path: &Path) -> Result<String> {
 }
 
 /// One hash for the weights of a checkpoint: that of the file, or of the shards' hashes in the order
-/// of their names.
+/// of their names. It is compared with the one that `paint.json` has, if it has one.
 pub(crate) fn sha256_of_weights(dir: &Path) -> Result<String> {
     let files = paint_clip::weight_files(dir)?;
     let hashes = files.iter().map(|path| sha256_of_file(path));
     let hashes: Vec<String> = hashes.collect::<Result<_>>()?;
-    Ok(match hashes.as_slice() {
+    let found = match hashes.as_slice() {
         [hash] => hash.clone(),
         hashes => sha256(hashes.join("\n").as_bytes()),
-    })
+    };
+    match Provenance::load(dir)?.and_then(|written| written.weights_sha256) {
+        Some(written) if written != found => bail!(
+            "{}: the weights are not those that were written: their SHA-256 is {found}, and \
+             paint.json has {written}; make or fetch the checkpoint again, or, if you have \
+             replaced the weights yourself, remove weights_sha256 from paint.json",
+            files[0].display()
+        ),
+        _ => Ok(found),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -4,8 +4,8 @@ use anyhow::Result;
 use paint_data::SplitName;
 use paint_eval::Predictions;
 use paint_mix::{
-    Dare, Rule, Ties, ValidationAccuracy, add_task_vectors, dare, greedy_soup, search_coefficients,
-    slerp, ties, uniform_soup,
+    Dare, Rule, Ties, ValidationAccuracy, add_task_vectors, dare_sum, greedy_soup,
+    search_coefficients, slerp_mean, ties, uniform_soup,
 };
 
 use crate::line::Line;
@@ -212,9 +212,15 @@ impl<'a> Many<'a, '_> {
         })?;
         let how = format!("dare {DARE_DROP} {}", self.settings.fine_tune.seed);
         let dared = self.merged(k, &how, |name, zero_shot, others, out| {
-            sparse_sum(name, zero_shot, others, self.settings.fine_tune.seed, out)
+            let settings = Dare {
+                drop: DARE_DROP,
+                seed: self.settings.fine_tune.seed.wrapping_mul(1_000),
+            };
+            Ok(dare_sum(name, zero_shot, others, &settings, out)?)
         })?;
-        let on_sphere = self.merged(k, "slerp", |_, _, others, out| sphere(others, out))?;
+        let mean =
+            |_: &str, _: &[f32], others: &[&[f32]], out: &mut [f32]| Ok(slerp_mean(others, out)?);
+        let on_sphere = self.merged(k, "slerp", mean)?;
         Ok(vec![
             ("uniform soup", self.along(&uniform, "uniform-soup", k)?),
             ("greedy soup", self.along(&greedy, "greedy-soup", k)?),
@@ -345,37 +351,4 @@ impl<'a> Many<'a, '_> {
 fn mean_accuracy(answers: &[Predictions]) -> f64 {
     let sum: f64 = answers.iter().map(|answers| answers.accuracy().value).sum();
     sum / answers.len() as f64
-}
-
-/// The sum of all patches, of each of which DARE drops a part.
-fn sparse_sum(
-    name: &str,
-    zero_shot: &[f32],
-    others: &[&[f32]],
-    seed: u64,
-    out: &mut [f32],
-) -> Result<()> {
-    let mut sparse = Vec::new();
-    for (i, other) in (0..).zip(others) {
-        let mut values = vec![0.0; other.len()];
-        let settings = Dare {
-            drop: DARE_DROP,
-            seed: seed * 1_000 + i,
-        };
-        dare(name, zero_shot, other, &settings, &mut values)?;
-        sparse.push(values);
-    }
-    let tasks: Vec<(f64, &[f32])> = sparse.iter().map(|v| (1.0, v.as_slice())).collect();
-    Ok(add_task_vectors(zero_shot, &tasks, out)?)
-}
-
-/// The fine-tuned weights, one after the other drawn into their mean along great circles.
-fn sphere(others: &[&[f32]], out: &mut [f32]) -> Result<()> {
-    let mut mean = others[0].to_vec();
-    for (i, other) in others.iter().enumerate().skip(1) {
-        slerp(&mean, other, 1.0 / (i + 1) as f64, out)?;
-        mean.copy_from_slice(out);
-    }
-    out.copy_from_slice(&mean);
-    Ok(())
 }

@@ -205,7 +205,7 @@ impl<'a> Asked<'a> {
             return Ok(self.settings.clone());
         };
         let mut table = self.suite.fine_tune.clone().unwrap_or_default();
-        table.extend(own.clone());
+        replace_keys(&mut table, own);
         let key = format!("case_studies.{study}");
         Ok(Settings {
             fine_tune: self.common.fine_tune(table, &self.suite, &key)?,
@@ -223,6 +223,18 @@ impl<'a> Asked<'a> {
             )
         })?;
         Ok(model)
+    }
+}
+
+/// Puts `own` in the place of what `table` has at the same keys, of tables within likewise.
+fn replace_keys(table: &mut toml::Table, own: &toml::Table) {
+    for (key, value) in own {
+        match (table.get_mut(key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(own)) => replace_keys(inner, own),
+            _ => {
+                table.insert(key.clone(), value.clone());
+            }
+        }
     }
 }
 
@@ -316,4 +328,29 @@ fn checked_grid(given: &[f64]) -> Result<Vec<f64>> {
 /// 0, 1/n, …, 1.
 fn grid(n: u32) -> Vec<f64> {
     (0..=n).map(|i| f64::from(i) / f64::from(n)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_study_keeps_the_keys_that_it_does_not_give() {
+        let mut table = toml::toml! {
+            steps = 150
+            batch = 64
+            augment = { min_area = 0.5, mirror = true }
+        };
+        let own = toml::toml! {
+            steps = 300
+            augment = { mirror = false }
+        };
+        replace_keys(&mut table, &own);
+        let expected = toml::toml! {
+            steps = 300
+            batch = 64
+            augment = { min_area = 0.5, mirror = false }
+        };
+        assert_eq!(table, expected);
+    }
 }

@@ -274,7 +274,7 @@ fn pixels(
     bar.finish_and_clear();
     if !table.skipped().is_empty() {
         console.say(format!(
-            "{} {split}: {} of {} images do not decode and are left out",
+            "{} {split}: {} of {} images are missing or do not decode, and are left out",
             task.name,
             table.skipped().len(),
             dataset.len()

@@ -1,7 +1,5 @@
 //! Pretraining presets: a model's sizes, its corpora and hyperparameters, as TOML.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use paint_clip::{ClipConfig, HiddenAct, TextConfig, VisionConfig};
 use paint_data::{Task, read_toml};
@@ -9,7 +7,7 @@ use paint_tune::{Augment, PretrainConfig};
 use paint_world::Recipe;
 use serde::{Deserialize, Serialize};
 
-use crate::tasks::find_task;
+use crate::tasks::{find_manifest, find_task};
 
 /// Everything that determines a pretrained checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,18 +137,11 @@ impl CorpusSource {
 }
 
 impl Preset {
-    /// A preset by its name, or from a file if the name ends in `.toml`.
+    /// A preset of data-manifests/presets, or a file.
     pub(crate) fn find(name: &str) -> Result<Self> {
-        let path = match name.ends_with(".toml") {
-            true => Path::new(name).to_owned(),
-            false => crate::workspace::manifests().join(format!("presets/{name}.toml")),
-        };
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!(
-                "cannot read preset {}; --preset takes a name or a .toml file",
-                path.display()
-            )
-        })?;
+        let path = find_manifest("preset", name)?;
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read preset {}", path.display()))?;
         let preset: Self = read_toml(&text, &path.display().to_string())?;
         preset.check().with_context(|| path.display().to_string())?;
         Ok(preset)

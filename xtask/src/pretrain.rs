@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use paint_clip::{Clip, Preprocessor, Provenance, Tokenizer, WeightDtype, ZeroShotHead, save};
+use paint_clip::{
+    Clip, Preprocessor, Provenance, Tensors, Tokenizer, WeightDtype, ZeroShotHead, save,
+};
 use paint_data::{CaptionDataset, Dataset, Hub, PixelTable, Rng, SkipPolicy, SplitName, Task};
 use paint_eval::SeenBy;
 use paint_tune::{Corpus, PretrainInput, pretrain};
@@ -70,68 +72,19 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         preprocessor: &preprocessor,
         corpora: &corpora,
     };
-    let bar = console.bar("pretraining", preset.train.steps);
-    let mut smooth = None;
-    let tensors = pretrain(
-        &input,
-        &preset.train,
-        &out.join("state.safetensors"),
-        &mut |p| {
-            bar.set_position(p.step);
-            let smoothed = smooth.map_or(p.loss, |s: f64| 0.98 * s + 0.02 * p.loss);
-            smooth = Some(smoothed);
-            bar.set_message(format!("pretraining, loss {smoothed:.3}"));
-            if p.step % 100 == 0 {
-                tracing::info!(
-                    step = p.step,
-                    loss = smoothed,
-                    learning_rate = p.learning_rate
-                );
-            }
-        },
-    )?;
-    bar.finish_and_clear();
+    let tensors = train(&input, &preset, &out.join("state.safetensors"), console)?;
 
     let checkpoint = out.join(&preset.name);
-    let dtype = if args.f32 {
-        WeightDtype::F32
-    } else {
-        WeightDtype::F16
+    let dtype = match args.f32 {
+        true => WeightDtype::F32,
+        false => WeightDtype::F16,
     };
     let clip = Clip::from_tensors(&config, &tensors)?;
-    let mut cosines = BTreeMap::new();
-    for task in named_tasks(&preset)? {
-        let names = &task.class_names;
-        let head = ZeroShotHead::build(&clip, &tokenizer, names, &task.templates)?;
-        // A frozen head whose vectors coincide cannot be learnt.
-        if let Some((cosine, a, b)) = head.closest_classes()? {
-            console.say(format!(
-                "{:<16} closest class vectors {cosine:.3}: {} | {}",
-                task.name, names[a], names[b]
-            ));
-            cosines.insert(task.name, cosine);
-        }
-    }
-    // By way of text, where a share of 0.6 is 0.6 and not the nearest f32's digits.
-    let preset_as_written = serde_json::from_str(&serde_json::to_string(&preset)?)?;
-    let mut notes = BTreeMap::from([
-        ("preset".to_owned(), preset_as_written),
-        (
-            "largest_cosine_of_class_vectors".to_owned(),
-            serde_json::to_value(&cosines)?,
-        ),
-    ]);
-    let of_the_hub = tables.iter().filter_map(|(captions, _)| {
-        let images = captions.images();
-        Some((images.task(), images.revision()?))
-    });
-    let revisions: BTreeMap<&str, &str> = of_the_hub.collect();
-    if !revisions.is_empty() {
-        notes.insert("revisions".to_owned(), serde_json::to_value(&revisions)?);
-    }
+    let cosines = closest_classes(&clip, &tokenizer, &preset, console)?;
+    let images = tables.iter().map(|(captions, _)| captions.images());
     let provenance = Provenance {
         seed: Some(preset.train.seed),
-        notes,
+        notes: notes(&preset, &cosines, images)?,
         ..Default::default()
     };
     save(
@@ -144,6 +97,78 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     )?;
     console.say(format!("wrote {}", checkpoint.display()));
     Ok(())
+}
+
+/// Trains, with a smoothed loss beside the bar.
+fn train(
+    input: &PretrainInput<'_>,
+    preset: &Preset,
+    state: &Path,
+    console: &Console,
+) -> Result<Tensors> {
+    let bar = console.bar("pretraining", preset.train.steps);
+    let mut smooth = None;
+    let tensors = pretrain(input, &preset.train, state, &mut |p| {
+        bar.set_position(p.step);
+        let smoothed = smooth.map_or(p.loss, |s: f64| 0.98 * s + 0.02 * p.loss);
+        smooth = Some(smoothed);
+        bar.set_message(format!("pretraining, loss {smoothed:.3}"));
+        if p.step % 100 == 0 {
+            tracing::info!(
+                step = p.step,
+                loss = smoothed,
+                learning_rate = p.learning_rate
+            );
+        }
+    })?;
+    bar.finish_and_clear();
+    Ok(tensors)
+}
+
+/// By task, the cosine of the two classes that are most alike: a frozen head whose vectors coincide
+/// cannot be learnt.
+fn closest_classes(
+    clip: &Clip,
+    tokenizer: &Tokenizer,
+    preset: &Preset,
+    console: &Console,
+) -> Result<BTreeMap<String, f32>> {
+    let mut cosines = BTreeMap::new();
+    for task in named_tasks(preset)? {
+        let names = &task.class_names;
+        let head = ZeroShotHead::build(clip, tokenizer, names, &task.templates)?;
+        if let Some((cosine, a, b)) = head.closest_classes()? {
+            console.say(format!(
+                "{:<16} closest class vectors {cosine:.3}: {} | {}",
+                task.name, names[a], names[b]
+            ));
+            cosines.insert(task.name, cosine);
+        }
+    }
+    Ok(cosines)
+}
+
+/// What the checkpoint was made with, and from which commits of the Hub.
+fn notes<'a>(
+    preset: &Preset,
+    cosines: &BTreeMap<String, f32>,
+    images: impl Iterator<Item = &'a Dataset>,
+) -> Result<BTreeMap<String, serde_json::Value>> {
+    // By way of text, where a share of 0.6 is 0.6 and not the nearest f32's digits.
+    let preset = serde_json::from_str(&serde_json::to_string(preset)?)?;
+    let mut notes = BTreeMap::from([
+        ("preset".to_owned(), preset),
+        (
+            "largest_cosine_of_class_vectors".to_owned(),
+            serde_json::to_value(cosines)?,
+        ),
+    ]);
+    let of_the_hub = images.filter_map(|images| Some((images.task(), images.revision()?)));
+    let revisions: BTreeMap<&str, &str> = of_the_hub.collect();
+    if !revisions.is_empty() {
+        notes.insert("revisions".to_owned(), serde_json::to_value(&revisions)?);
+    }
+    Ok(notes)
 }
 
 /// The tasks whose names the corpora exercise.

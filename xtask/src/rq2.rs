@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use paint_data::{Rng, SplitName};
 use paint_eval::{
     Alignment, Cka, Difference, MIN_BATCH, Paired, Predictions, Proportion, features,
-    mean_difference, mean_proportion, mean_proportion_shared,
+    mean_alignment, mean_difference, mean_proportion, mean_proportion_shared,
 };
 use paint_mix::{LayerGroup, WeightDistances};
 use paint_report::{
@@ -197,7 +197,7 @@ fn size(
 /// ½ (zero-shot − patched on the supported tasks) + ½ (fine-tuned − patched on the patching tasks).
 fn distance(results: &Results<'_>, n_supported: usize) -> Result<Difference> {
     let supported = (1..=n_supported)
-        .map(|i| Ok(negated(shared_change(results, i)?)))
+        .map(|i| Ok(-shared_change(results, i)?))
         .collect::<Result<Vec<_>>>()?;
     let patching = results
         .iter()
@@ -239,15 +239,6 @@ fn step(smaller: &Results<'_>, results: &Results<'_>, n_supported: usize) -> Res
         high: (2.0 * half.high).min(1.0),
         ..half
     })
-}
-
-fn negated(difference: Difference) -> Difference {
-    Difference {
-        value: -difference.value,
-        low: -difference.high,
-        high: -difference.low,
-        ..difference
-    }
 }
 
 /// What fine-tuning did to the weights of the image side, means over the tasks.
@@ -297,7 +288,10 @@ fn alignments(
         }
     }
     bar.finish_and_clear();
-    Ok((mean_cka(&supported)?, mean_cka(&patching)?))
+    Ok((
+        measure(&mean_alignment(&supported)?)?,
+        measure(&mean_alignment(&patching)?)?,
+    ))
 }
 
 fn cka(subject: &Subject, tuned: &Theta, on: &Prepared) -> Result<Alignment> {
@@ -323,19 +317,10 @@ fn cka(subject: &Subject, tuned: &Theta, on: &Prepared) -> Result<Alignment> {
     Ok(cka.alignment()?)
 }
 
-/// Mean over tasks and models. They share images, so that their intervals are averaged, which is
-/// right if they all err together; there is none if one of them has none.
-fn mean_cka(all: &[Alignment]) -> Result<Measure> {
-    let n = all.len() as f64;
-    let value = all.iter().map(|a| a.value).sum::<f64>() / n;
-    let n_images = all.iter().map(|a| a.n).sum();
-    let halves: Option<Vec<f64>> = all.iter().map(|a| Some(a.high? - a.value)).collect();
-    Ok(match halves {
-        None => Measure::exact(value, n_images)?,
-        Some(halves) => {
-            let half = halves.iter().sum::<f64>() / n;
-            Measure::new(value, value - half, value + half, n_images)?
-        }
+fn measure(found: &Alignment) -> Result<Measure> {
+    Ok(match (found.low, found.high) {
+        (Some(low), Some(high)) => Measure::new(found.value, low, high, found.n)?,
+        _ => Measure::exact(found.value, found.n)?,
     })
 }
 

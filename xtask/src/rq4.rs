@@ -63,54 +63,37 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     }
     let tasks = Tasks::find(&asked, console)?;
     let subject = Subject::open(asked.model()?, &tasks, console)?;
-    let others = asked
-        .suite
-        .transfer
-        .iter()
-        .map(|name| {
-            tasks.open(
-                &find_task(name)?,
-                &[SplitName::Test],
-                &subject.model,
-                console,
-            )
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let other = |name: &String| {
+        let task = find_task(name)?;
+        tasks.open(&task, &[SplitName::Test], &subject.model, console)
+    };
+    let others = asked.suite.transfer.iter().map(other);
+    let others = others.collect::<Result<Vec<_>>>()?;
     let mut options = toml::Table::new();
     options.insert("draws".to_owned(), toml::Value::try_from(n_draws)?);
     let mut run = Run::open(&asked, options, &tasks, &[&subject], started, console)?;
 
-    let (mut rows, mut notes) = (Vec::new(), Vec::new());
-    for task in &subject.patching {
-        let n_classes = task.class_names.len();
-        if n_classes < FEWEST_CLASSES {
-            notes.push(format!(
-                "{} has {n_classes} classes; halves need at least {FEWEST_CLASSES}.",
-                task.name
-            ));
-            continue;
-        }
-        rows.push(halves(&subject, task, n_draws, &mut run)?);
-    }
-    if rows.is_empty() {
+    let (enough, few): (Vec<&Prepared>, Vec<&Prepared>) = subject
+        .patching
+        .iter()
+        .partition(|task| task.class_names.len() >= FEWEST_CLASSES);
+    if enough.is_empty() {
         bail!("no patching task has {FEWEST_CLASSES} classes, so none can be halved");
     }
+    let rows = enough
+        .into_iter()
+        .map(|task| halves(&subject, task, n_draws, &mut run))
+        .collect::<Result<Vec<_>>>()?;
     let mean = mean(&rows)?;
     let transfers = across(&subject, &others, &mut run)?;
     let rows: Vec<Rq4Row> = rows.into_iter().map(|(row, _)| row).collect();
     let changes: Vec<Estimate> = rows.iter().map(|row| row.b_change).collect();
     let verdict = Verdict::rq4(&changes, &mean.b_change);
-    notes.push(
-        "Halves are drawn by the seed; every half is patched by itself, with alpha chosen on \
-         validation images of its own classes and of the supported tasks. An image that is in \
-         several draws counts once in the intervals."
-            .to_owned(),
-    );
     let findings = Rq4Findings {
         rows,
         mean,
         transfers,
-        notes,
+        notes: notes(&few),
     };
     run.publish(Answer {
         title: format!("Transfer of patches of {}", subject.identity.name),
@@ -121,6 +104,21 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         lines: lines(&findings),
         verdict,
     })
+}
+
+fn notes(few: &[&Prepared]) -> Vec<String> {
+    let too_few = |task: &&Prepared| {
+        format!(
+            "{} has {} classes; halves need at least {FEWEST_CLASSES}.",
+            task.name,
+            task.class_names.len()
+        )
+    };
+    let halves = "Halves are drawn by the seed; every half is patched by itself, with alpha chosen \
+                  on validation images of its own classes and of the supported tasks. An image \
+                  that is in several draws counts once in the intervals.";
+    let few = few.iter().map(too_few);
+    few.chain([halves.to_owned()]).collect()
 }
 
 /// Every half patched by itself and both halves tested, then every task and the others tested.

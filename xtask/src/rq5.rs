@@ -63,40 +63,8 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     options.insert("fine_tune".to_owned(), settings.hyperparameters()?.into());
     let mut run = Run::open(&asked, options, &tasks, &[&subject], started, console)?;
 
-    let mut studies = vec![typographic(&subject, &data.attacked, &settings, &mut run)?];
-    let attack = &studies[0].study.sets;
-    let (attack_gain, clean_change) = (attack[0].change, attack[1].change);
-    let (mut unseen_count, mut multiple_choice_gain) = (None, None);
-    if let Some(task) = &data.counting {
-        let found = counting(&subject, task, &settings, &mut run)?;
-        let seven = &found.study.sets[0];
-        unseen_count = Some(UnseenCount {
-            accuracy: seven.after,
-            gain: seven.change,
-        });
-        studies.push(found);
-    }
-    if let Some(task) = &data.questions {
-        let found = questions(&subject, task, &settings, &mut run)?;
-        multiple_choice_gain = Some(found.study.sets[0].change);
-        studies.push(found);
-    }
-    let changes = (0..subject.supported.len())
-        .map(|i| {
-            let pairs: Vec<(&Predictions, &Predictions)> = studies
-                .iter()
-                .map(|found| (&found.supported[i].0, &found.supported[i].1))
-                .collect();
-            Ok(Paired::shared(&pairs)?.difference())
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let verdict = Verdict::rq5(&CaseStudies {
-        attack_gain,
-        clean_change,
-        unseen_count,
-        multiple_choice_gain,
-        supported_change: change(mean_difference(&changes)?)?,
-    });
+    let (studies, measured) = ask(&subject, &data, &settings, &mut run)?;
+    let verdict = Verdict::rq5(&measured);
     let findings = Rq5Findings {
         studies: studies.into_iter().map(|found| found.study).collect(),
         supported: supported_name(&subject.supported),
@@ -112,6 +80,55 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         lines: findings.studies.iter().map(line).collect(),
         verdict,
     })
+}
+
+/// The studies that there are data for, and what the verdict rests on.
+fn ask(
+    subject: &Subject,
+    data: &CaseData,
+    settings: &StudySettings,
+    run: &mut Run<'_>,
+) -> Result<(Vec<Found>, CaseStudies)> {
+    let mut studies = vec![typographic(subject, &data.attacked, settings, run)?];
+    let attack = &studies[0].study.sets;
+    let (attack_gain, clean_change) = (attack[0].change, attack[1].change);
+    let (mut unseen_count, mut multiple_choice_gain) = (None, None);
+    if let Some(task) = &data.counting {
+        let found = counting(subject, task, settings, run)?;
+        let seven = &found.study.sets[0];
+        unseen_count = Some(UnseenCount {
+            accuracy: seven.after,
+            gain: seven.change,
+        });
+        studies.push(found);
+    }
+    if let Some(task) = &data.questions {
+        let found = questions(subject, task, settings, run)?;
+        multiple_choice_gain = Some(found.study.sets[0].change);
+        studies.push(found);
+    }
+    let supported_change = supported_change(subject, &studies)?;
+    let measured = CaseStudies {
+        attack_gain,
+        clean_change,
+        unseen_count,
+        multiple_choice_gain,
+        supported_change,
+    };
+    Ok((studies, measured))
+}
+
+/// The mean over the supported tasks of how all studies changed them.
+fn supported_change(subject: &Subject, studies: &[Found]) -> Result<Estimate> {
+    let of_task = |i: usize| -> Result<Difference> {
+        let pairs: Vec<(&Predictions, &Predictions)> = studies
+            .iter()
+            .map(|found| (&found.supported[i].0, &found.supported[i].1))
+            .collect();
+        Ok(Paired::shared(&pairs)?.difference())
+    };
+    let changes = (0..subject.supported.len()).map(of_task);
+    change(mean_difference(&changes.collect::<Result<Vec<_>>>()?)?)
 }
 
 fn steps(outlook: &Outlook<'_>, settings: &StudySettings) -> Vec<Step> {

@@ -2,10 +2,11 @@
 //! The same command continues it; another one is refused.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use paint_data::write_atomically;
 use paint_eval::Predictions;
 use paint_report::{Record, RecordLog};
 use serde::{Deserialize, Serialize};
@@ -122,9 +123,7 @@ pub(crate) fn shared_predictions(
         predictions: make()?,
         key: key.to_owned(),
     };
-    // Several processes may measure the same.
-    let part = path.with_extension(format!("{}.part", std::process::id()));
-    write_through(&part, &path, &serde_json::to_vec(&kept)?)?;
+    write_atomically(&path, &serde_json::to_vec(&kept)?)?;
     Ok(kept.predictions)
 }
 
@@ -145,33 +144,6 @@ fn read_kept(path: &Path) -> Result<Option<Kept>> {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
     }
-}
-
-/// Writes a file as a whole or not at all, with its directory.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    // One name for all attempts: what a killed process leaves, the next one overwrites.
-    write_through(&path.with_extension("part"), path, bytes)
-}
-
-fn write_through(part: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let directory = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(directory)?;
-        let mut file = fs::File::create(part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(part, path)?;
-        // Makes the rename itself durable; Windows cannot open a directory to do so.
-        match cfg!(unix) {
-            true => fs::File::open(directory)?.sync_all(),
-            false => Ok(()),
-        }
-    };
-    write().with_context(|| {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(part);
-        format!("cannot write {}", path.display())
-    })
 }
 
 fn first_difference(found: &str, wanted: &str) -> String {

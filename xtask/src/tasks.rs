@@ -11,24 +11,49 @@ use crate::workspace;
 
 /// A task of data-manifests/tasks, one of the embedded world, or a manifest file.
 pub(crate) fn find_task(name: &str) -> Result<Task> {
-    if let Some(found) = paint_world::tasks()
-        .into_iter()
-        .find(|t| t.task.name == name)
-    {
-        return Ok(found.task);
+    let path = find_manifest("task", name)?;
+    let mut world = paint_world::tasks().into_iter();
+    match world.find(|known| !Suite::is_path(name) && known.task.name == name) {
+        Some(known) => Ok(known.task),
+        None => Ok(Task::load(&path)?),
     }
-    let path = match name.ends_with(".toml") {
-        true => Path::new(name).to_owned(),
-        false => workspace::manifests().join(format!("tasks/{name}.toml")),
-    };
-    if !path.exists() {
-        bail!(
-            "task {name}: not found at {}; give the .toml file of your own task, or the name of \
-             one of the embedded world or of data-manifests/tasks",
-            path.display()
-        );
+}
+
+/// The manifest that is meant by a path or by a name in `data-manifests/KINDs`.
+pub(crate) fn find_manifest(kind: &str, name: &str) -> Result<PathBuf> {
+    if Suite::is_path(name) {
+        return Ok(Path::new(name).to_owned());
     }
-    Ok(Task::load(&path)?)
+    let folder = workspace::manifests().join(format!("{kind}s"));
+    let path = folder.join(format!("{name}.toml"));
+    if path.exists() {
+        return Ok(path);
+    }
+    let entries = std::fs::read_dir(&folder)
+        .with_context(|| format!("cannot list {}", folder.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    let known = entries
+        .iter()
+        .filter_map(|path| path.file_stem()?.to_str())
+        .collect();
+    bail!(
+        "{kind} {name}: there is none of this name in data-manifests/{kind}s{}; a file of your \
+         own ends in .toml",
+        near(name, known)
+    );
+}
+
+/// Names that may be meant, as clap does it for options.
+fn near(name: &str, mut known: Vec<&str>) -> String {
+    let likeness = |other: &str| strsim::jaro(name, other);
+    known.retain(|other| likeness(other) > 0.7);
+    known.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)).then(a.cmp(b)));
+    known.truncate(3);
+    match known.as_slice() {
+        [] => String::new(),
+        near => format!(", but {}", near.join(", ")),
+    }
 }
 
 /// Whether the embedded world draws the task.
@@ -64,10 +89,7 @@ pub(crate) fn hub_of(dir: Option<&Path>, console: &Console) -> Hub {
 
 /// A suite of data-manifests/suites, or a manifest file.
 pub(crate) fn find_suite(name: &str) -> Result<Suite> {
-    let path = match name.ends_with(".toml") {
-        true => Path::new(name).to_owned(),
-        false => workspace::manifests().join(format!("suites/{name}.toml")),
-    };
+    let path = find_manifest("suite", name)?;
     let mut suite = Suite::load(&path).with_context(|| format!("suite {name}"))?;
     let directory = path.parent().unwrap_or(Path::new("."));
     for task in suite
@@ -77,7 +99,7 @@ pub(crate) fn find_suite(name: &str) -> Result<Suite> {
         .chain(&mut suite.transfer)
     {
         // Files that a suite names lie beside it, wherever the command is typed.
-        if task.ends_with(".toml") {
+        if Suite::is_path(task) {
             *task = Suite::task_path(directory, task).display().to_string();
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
+use paint_atomic::UnfinishedDirectory;
 use paint_clip::{Clip, ClipConfig, Parent, Provenance, Tensors, image_tensor_names, load_tensors};
 use paint_data::SplitName;
 use paint_mix::interpolate_values;
@@ -93,6 +94,18 @@ impl Theta {
         })
     }
 
+    /// As the provenance of what is fine-tuned from it names it.
+    fn as_parent_in(&self, subject: &Subject) -> Parent {
+        match self.key == subject.zero_shot.key {
+            true => subject.as_parent(),
+            // Not a file: patched weights of this run, known by what they were made of.
+            false => Parent {
+                name: format!("patched from {}", subject.model.name),
+                sha256: self.key.clone(),
+            },
+        }
+    }
+
     pub(crate) fn clip(&self, config: &ClipConfig) -> Result<Clip> {
         Ok(Clip::from_tensors(config, &self.tensors)?)
     }
@@ -141,6 +154,8 @@ pub(crate) fn fine_tuned(
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let _alone = lock(&folder.join("lock"), console)?;
     if directory.join("model.safetensors").exists() {
+        machine::sha256_of_weights(&directory)
+            .with_context(|| format!("remove {} to train it again", folder.display()))?;
         return Ok(FineTuned { key, directory });
     }
     let bar = console.bar(&format!("{what}: fine-tuning"), config.steps);
@@ -156,14 +171,7 @@ pub(crate) fn fine_tuned(
     .with_context(|| format!("fine-tuning on {}", names.join(", ")))?;
     bar.finish_and_clear();
     let provenance = Provenance {
-        parents: vec![match from.key == subject.zero_shot.key {
-            true => subject.as_parent(),
-            // Not a file: patched weights of this run, known by what they were made of.
-            false => Parent {
-                name: format!("patched from {}", subject.model.name),
-                sha256: from.key.clone(),
-            },
-        }],
+        parents: vec![from.as_parent_in(subject)],
         task: Some(names.join(", ")),
         seed: Some(config.seed),
         alpha: Some(1.0),
@@ -197,26 +205,19 @@ impl FineTuned {
         if directory.exists() {
             return Ok(());
         }
-        let part = directory.with_extension("part");
         let put = || -> std::io::Result<()> {
-            if part.exists() {
-                fs::remove_dir_all(&part)?;
-            }
-            fs::create_dir_all(&part)?;
+            fs::create_dir_all(directory.parent().unwrap_or(Path::new(".")))?;
+            let unfinished = UnfinishedDirectory::create(directory)?;
             for entry in fs::read_dir(&self.directory)? {
                 let entry = entry?;
-                let (from, to) = (entry.path(), part.join(entry.file_name()));
+                let (from, to) = (entry.path(), unfinished.path().join(entry.file_name()));
                 if fs::hard_link(&from, &to).is_err() {
                     fs::copy(&from, &to)?;
                 }
             }
-            fs::rename(&part, directory)
+            unfinished.publish()
         };
-        put().with_context(|| {
-            // The first error is the one to tell.
-            let _ = fs::remove_dir_all(&part);
-            format!("cannot write {}", directory.display())
-        })
+        put().with_context(|| format!("cannot write {}", directory.display()))
     }
 }
 

@@ -7,6 +7,7 @@ use paint_clip::ClipConfig;
 use paint_data::Rng;
 use serde_json::{Value, json};
 
+use crate::machine::sha256_of_weights;
 use crate::model::Model;
 use crate::models::find_model;
 use crate::progress::{Console, answer};
@@ -59,7 +60,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         args.tolerance
     );
     let hub = hub_of(None, console);
-    let load = |name: &str| Model::load(find_model(name, &hub)?);
+    let load = |name: &str| {
+        let model = Model::load(find_model(name, &hub)?)?;
+        sha256_of_weights(&model.dir)?;
+        Ok::<_, anyhow::Error>(model)
+    };
     let (a, b) = (load(&args.a)?, load(&args.b)?);
     compare_configurations(&a.config, &b.config)
         .with_context(|| format!("{} and {} cannot be compared", args.a, args.b))?;

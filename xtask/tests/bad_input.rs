@@ -59,7 +59,14 @@ fn check(arguments: &[&str], expected: &[&str]) {
 
 #[test]
 fn unknown_names_are_answered_with_the_known_ones() {
-    check(&["rq1", "--suite", "nothing"], &["suites/nothing.toml"]);
+    check(
+        &["rq1", "--suite", "embeded"],
+        &[
+            "suite embeded",
+            "data-manifests/suites, but embedded;",
+            ".toml",
+        ],
+    );
     check(
         &["rq1", "--tasks", "nothing"],
         &["--tasks nothing", "digits"],
@@ -70,10 +77,30 @@ fn unknown_names_are_answered_with_the_known_ones() {
     );
     let patch = ["patch", "--model", "world-xs", "--support", "objects"];
     let task = [&patch[..], &["--task", "nothing"]].concat();
-    check(&task, &["task nothing", "data-manifests/tasks"]);
+    check(&task, &["task nothing", "data-manifests/tasks;", ".toml"]);
+    let task = [&patch[..], &["--task", "cifar-10"]].concat();
+    check(&task, &["task cifar-10", "but cifar10, cifar100", ".toml"]);
     check(
-        &["pretrain", "--preset", "nothing"],
-        &["presets/nothing.toml"],
+        &["pretrain", "--preset", "world-sx"],
+        &["preset world-sx", "but world-s, world-xs"],
+    );
+}
+
+/// An embedded task's name does not stand in the way of a file.
+#[test]
+fn what_has_a_separator_or_ends_in_toml_is_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["digits", "digits.toml"] {
+        let manifest = directory.path().join(name);
+        std::fs::write(&manifest, "name = 1").unwrap();
+        let patch = ["patch", "--model", "world-xs", "--support", "objects"];
+        let path = manifest.to_str().unwrap();
+        let task = [&patch[..], &["--task", path]].concat();
+        check(&task, &[&format!("{path}: "), "expected a string"]);
+    }
+    check(
+        &["rq1", "--suite", "./nothing"],
+        &["suite ./nothing", "cannot read ./nothing"],
     );
 }
 

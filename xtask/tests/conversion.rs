@@ -83,6 +83,36 @@ fn a_checkpoint_goes_to_open_clip_and_back_without_a_difference() {
     assert_eq!(provenance.notes["converted_from"]["layout"], "hf");
 }
 
+/// The value stays finite and nothing else could notice it.
+#[test]
+fn a_bit_that_flipped_in_written_weights_is_noticed() {
+    let (directory, config, tensors) = with_model();
+    let at = directory.path();
+    write(at, "patched", &config, &tensors);
+    let weights = at.join("patched/model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let middle = bytes.len() / 4 * 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let recorded = Provenance::load(&at.join("patched")).unwrap().unwrap();
+    let recorded = recorded.weights_sha256.unwrap();
+    let parts = [
+        "patched/model.safetensors",
+        "SHA-256",
+        &recorded,
+        "paint.json",
+        "remove weights_sha256",
+    ];
+    let patch = ["patch", "--model", "patched", "--task", "digits"];
+    let patch = [&patch[..], &["--support", "shapes", "--limit", "20"]].concat();
+    fails(at, &["verify", "model", "patched"], &parts);
+    fails(at, &["convert", "patched", "new", "--layout", "hf"], &parts);
+    fails(at, &patch, &parts);
+    // Without the record they are weights like any other.
+    std::fs::remove_file(at.join("patched/paint.json")).unwrap();
+    verified(at, "model", "patched", "1");
+}
+
 #[test]
 fn rounding_shows_and_is_judged_by_the_tolerance() {
     let (directory, ..) = with_model();

@@ -132,4 +132,8 @@ fn what_does_not_fit_is_said_in_one_line() {
         at,
         &["delta", "apply", "tuned", "new", "d.safetensors", "--stack"],
     );
+    // What it wrote is known by its hash.
+    succeeds(at, &["verify", "new", "new"]);
+    let provenance = Provenance::load(&at.join("new")).unwrap().unwrap();
+    assert_eq!(provenance.weights_sha256.unwrap().len(), 64);
 }

@@ -148,14 +148,37 @@ fn case_studies_are_fine_tuned_as_the_suite_says() {
     assert_eq!(passes(&lines, "counting: fine-tuning"), 7 * 8);
     let lines = planned.lines_with("rq5", &known, &["--steps", "7"]);
     assert_eq!(passes(&lines, "counting: fine-tuning"), 7 * 8);
-    let unknown = planned
-        .command("rq5", &suite("unknown.toml", "counts"))
-        .output()
-        .unwrap();
-    let message = String::from_utf8_lossy(&unknown.stderr).into_owned();
-    assert!(
-        !unknown.status.success() && message.contains("[case_studies.counts]"),
-        "{message}"
+    let refused = |path: &Path, words: &[&str]| {
+        let model = planned.directory.path().join("model");
+        let mut command = planned.command("rq5", path);
+        let output = command.arg("--model").arg(model).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{message}");
+        for word in words {
+            assert!(message.contains(word), "{word:?} is not in {message}");
+        }
+    };
+    refused(
+        &suite("unknown.toml", "counts"),
+        &["[case_studies.counts]", "typographic, counting, questions"],
+    );
+    // Of a table within, one key is given and the other kept.
+    let nested = |name: &str, keys: &str| {
+        let path = planned.directory.path().join(name);
+        let augment = "augment = { min_area = 0.5, mirror = false }";
+        let text = format!("{SUITE}{augment}\n[case_studies.counting]\nsteps = 90\n{keys}\n");
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let lines = planned.lines("rq5", &nested("nested.toml", "augment.mirror = true"));
+    assert_eq!(passes(&lines, "counting: fine-tuning"), 90 * 8);
+    refused(
+        &nested("key.toml", "stepz = 3"),
+        &["[case_studies.counting]", "unknown field `stepz`"],
+    );
+    refused(
+        &nested("inner.toml", "augment.shear = 0.5"),
+        &["[case_studies.counting]", "unknown field `shear`"],
     );
 }
 

@@ -313,6 +313,49 @@ impl ClipConfig {
         );
     }
 
+    /// Every number that sizes the model, with its key and the least and most that it may be.
+    fn sizes(&self) -> [(&'static str, usize, (usize, usize)); 13] {
+        let (v, t) = (&self.vision, &self.text);
+        let (width, layers, pixels) = ((1, MAX_WIDTH), (0, MAX_LAYERS), (1, MAX_SIZE));
+        // A start and an end token.
+        let (words, context) = ((1, MAX_VOCABULARY), (2, MAX_CONTEXT));
+        [
+            ("projection_dim", self.projection_dim, width),
+            ("vision_config.hidden_size", v.hidden_size, width),
+            (
+                "vision_config.intermediate_size",
+                v.intermediate_size,
+                width,
+            ),
+            (
+                "vision_config.num_hidden_layers",
+                v.num_hidden_layers,
+                layers,
+            ),
+            (
+                "vision_config.num_attention_heads",
+                v.num_attention_heads,
+                width,
+            ),
+            ("vision_config.image_size", v.image_size, pixels),
+            ("vision_config.patch_size", v.patch_size, pixels),
+            ("text_config.hidden_size", t.hidden_size, width),
+            ("text_config.intermediate_size", t.intermediate_size, width),
+            ("text_config.num_hidden_layers", t.num_hidden_layers, layers),
+            (
+                "text_config.num_attention_heads",
+                t.num_attention_heads,
+                width,
+            ),
+            ("text_config.vocab_size", t.vocab_size, words),
+            (
+                "text_config.max_position_embeddings",
+                t.max_position_embeddings,
+                context,
+            ),
+        ]
+    }
+
     /// Refuses numbers that no model can be built from; `origin` names them in the error.
     pub(crate) fn check(&self, origin: &str) -> Result<()> {
         let (v, t) = (&self.vision, &self.text);
@@ -323,57 +366,7 @@ impl ClipConfig {
                 problem,
             })
         };
-        for (key, value, least, most) in [
-            ("projection_dim", self.projection_dim, 1, MAX_WIDTH),
-            ("vision_config.hidden_size", v.hidden_size, 1, MAX_WIDTH),
-            (
-                "vision_config.intermediate_size",
-                v.intermediate_size,
-                1,
-                MAX_WIDTH,
-            ),
-            (
-                "vision_config.num_hidden_layers",
-                v.num_hidden_layers,
-                0,
-                MAX_LAYERS,
-            ),
-            (
-                "vision_config.num_attention_heads",
-                v.num_attention_heads,
-                1,
-                MAX_WIDTH,
-            ),
-            ("vision_config.image_size", v.image_size, 1, MAX_SIZE),
-            ("vision_config.patch_size", v.patch_size, 1, MAX_SIZE),
-            ("text_config.hidden_size", t.hidden_size, 1, MAX_WIDTH),
-            (
-                "text_config.intermediate_size",
-                t.intermediate_size,
-                1,
-                MAX_WIDTH,
-            ),
-            (
-                "text_config.num_hidden_layers",
-                t.num_hidden_layers,
-                0,
-                MAX_LAYERS,
-            ),
-            (
-                "text_config.num_attention_heads",
-                t.num_attention_heads,
-                1,
-                MAX_WIDTH,
-            ),
-            ("text_config.vocab_size", t.vocab_size, 1, MAX_VOCABULARY),
-            // A start and an end token.
-            (
-                "text_config.max_position_embeddings",
-                t.max_position_embeddings,
-                2,
-                MAX_CONTEXT,
-            ),
-        ] {
+        for (key, value, (least, most)) in self.sizes() {
             if !(least..=most).contains(&value) {
                 let problem = format!("is {value}, which is not between {least} and {most}");
                 return fail(key, problem);

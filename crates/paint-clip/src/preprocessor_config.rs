@@ -61,6 +61,19 @@ enum Size {
     Exact { height: usize, width: usize },
 }
 
+impl Size {
+    /// Height and width.
+    fn edges(&self) -> (usize, usize) {
+        match *self {
+            Self::Square(edge)
+            | Self::ShortestEdge {
+                shortest_edge: edge,
+            } => (edge, edge),
+            Self::Exact { height, width } => (height, width),
+        }
+    }
+}
+
 impl Default for File {
     fn default() -> Self {
         Self {
@@ -92,38 +105,25 @@ fn from_file(file: &File, origin: &str) -> Result<Preprocessor> {
         problem,
     };
     let resize = file.do_resize.then_some(match file.size {
-        Size::Square(edge)
-        | Size::ShortestEdge {
-            shortest_edge: edge,
-        } => Resize::ShortestEdge(edge),
         Size::Exact { height, width } => Resize::Exact { height, width },
+        _ => Resize::ShortestEdge(file.size.edges().0),
     });
     let output = match (file.do_center_crop, resize) {
-        (true, _) => match file.crop_size {
-            Size::Square(edge)
-            | Size::ShortestEdge {
-                shortest_edge: edge,
-            } => (edge, edge),
-            Size::Exact { height, width } => (height, width),
-        },
+        (true, _) => file.crop_size.edges(),
         (false, Some(Resize::Exact { height, width })) => (height, width),
         (false, _) => {
             let problem = "is false, and without it images differ in size".to_owned();
             return Err(refuse("do_center_crop", problem));
         }
     };
-    for (key, value) in [("crop_size", output.0), ("crop_size", output.1)]
-        .into_iter()
-        .chain(resize.iter().flat_map(|r| match *r {
-            Resize::ShortestEdge(edge) => [("size", edge), ("size", edge)],
-            Resize::Exact { height, width } => [("size", height), ("size", width)],
-        }))
-    {
-        if value == 0 || value > MAX_SIZE {
-            return Err(refuse(
-                key,
-                format!("is {value}, which is not between 1 and {MAX_SIZE}"),
-            ));
+    let mut sizes = vec![("crop_size", output)];
+    sizes.extend(resize.map(|_| ("size", file.size.edges())));
+    for (key, (height, width)) in sizes {
+        for value in [height, width] {
+            if value == 0 || value > MAX_SIZE {
+                let problem = format!("is {value}, which is not between 1 and {MAX_SIZE}");
+                return Err(refuse(key, problem));
+            }
         }
     }
     let filter = match file.resample {

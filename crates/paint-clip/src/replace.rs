@@ -8,6 +8,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use paint_atomic::UnfinishedDirectory;
+
 use crate::{Error, Result};
 
 /// Puts the checkpoint `dir` back if a killed [`save`](crate::save) has left it aside. Every load
@@ -19,7 +21,7 @@ pub fn restore(dir: &Path) -> Result<()> {
     if dir.file_name().is_none() || dir.exists() {
         return Ok(());
     }
-    let aside = sibling(dir, "old")?;
+    let aside = aside(dir)?;
     if !aside.exists() {
         return Ok(());
     }
@@ -31,63 +33,44 @@ pub fn restore(dir: &Path) -> Result<()> {
 }
 
 /// Puts the finished directory `built` in the place of `dir`, which [`restore`] has been called on.
-pub(crate) fn replace(dir: &Path, built: &Path) -> Result<()> {
-    sync_directory(built)?;
-    let aside = sibling(dir, "old")?;
+pub(crate) fn replace(dir: &Path, built: UnfinishedDirectory) -> Result<()> {
+    let aside = aside(dir)?;
     let replaces = dir.exists();
     if replaces {
         remove_if_there(&aside)?;
         fs::rename(dir, &aside).map_err(Error::io("rename", dir))?;
     }
-    if let Err(e) = fs::rename(built, dir) {
-        if replaces {
-            fs::rename(&aside, dir).map_err(Error::io("restore", dir))?;
-        }
-        return Err(Error::io("rename", built)(e));
+    if let Err(e) = built.publish() {
+        restore(dir)?;
+        return Err(Error::io("save to", dir)(e));
     }
-    sync_directory(parent(dir))?;
     if replaces {
         remove_if_there(&aside)?;
     }
     Ok(())
 }
 
-/// `.NAME.SUFFIX` beside `dir`.
-pub(crate) fn sibling(dir: &Path, suffix: &str) -> Result<PathBuf> {
+/// `.NAME.old` beside `dir`.
+fn aside(dir: &Path) -> Result<PathBuf> {
     let Some(name) = dir.file_name() else {
         let source = std::io::Error::from(std::io::ErrorKind::InvalidFilename);
         return Err(Error::io("save to", dir)(source));
     };
-    let mut sibling = std::ffi::OsString::from(".");
-    sibling.push(name);
-    sibling.push(".");
-    sibling.push(suffix);
-    Ok(parent(dir).join(sibling))
+    let mut aside = std::ffi::OsString::from(".");
+    aside.push(name);
+    aside.push(".old");
+    Ok(parent(dir).join(aside))
 }
 
-pub(crate) fn remove_if_there(dir: &Path) -> Result<()> {
+fn remove_if_there(dir: &Path) -> Result<()> {
     match fs::remove_dir_all(dir) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", dir)(e)),
         _ => Ok(()),
     }
 }
 
-fn parent(dir: &Path) -> &Path {
+pub(crate) fn parent(dir: &Path) -> &Path {
     dir.parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
-}
-
-/// Makes the names in a directory survive a power cut.
-#[cfg(unix)]
-fn sync_directory(dir: &Path) -> Result<()> {
-    fs::File::open(dir)
-        .and_then(|d| d.sync_all())
-        .map_err(Error::io("sync", dir))
-}
-
-/// Windows cannot open a directory to sync it.
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> Result<()> {
-    Ok(())
 }

@@ -6,13 +6,15 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use half::{bf16, f16};
+use paint_atomic::UnfinishedDirectory;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::checkpoint::check_finite;
 use crate::layout::{Layout, Part};
 use crate::preprocessor_config::{to_hugging_face, to_open_clip};
-use crate::replace::{remove_if_there, replace, restore, sibling};
+use crate::replace::{parent, replace, restore};
 use crate::{Clip, ClipConfig, Error, Preprocessor, Result, Tensors, open_clip_config};
 
 /// The files a checkpoint takes over from its source, where that has them.
@@ -71,6 +73,10 @@ pub struct Provenance {
     /// The seed of whatever was random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// SHA-256 of the weight file beside it, in hexadecimal, which [`save`] finds out whatever is
+    /// given here. None where another program wrote the checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
     /// Version of the program that wrote it.
     #[serde(default)]
     pub tool_version: String,
@@ -95,6 +101,7 @@ impl Default for Provenance {
             alpha: None,
             task: None,
             seed: None,
+            weights_sha256: None,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             notes: BTreeMap::new(),
         }
@@ -162,8 +169,9 @@ pub fn save_as(
         restore(source)?;
     }
     refuse_foreign_files(dir)?;
-    let building = sibling(dir, &format!("tmp-{}", std::process::id()))?;
-    remove_if_there(&building)?;
+    let parent = parent(dir);
+    fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    let building = UnfinishedDirectory::create(dir).map_err(Error::io("save to", dir))?;
     let new = Checkpoint {
         layout,
         config,
@@ -172,12 +180,8 @@ pub fn save_as(
         source,
         provenance,
     };
-    let written = new.write(&building).and_then(|()| replace(dir, &building));
-    if written.is_err() {
-        // The error that matters is the first one.
-        let _ = fs::remove_dir_all(&building);
-    }
-    written
+    new.write(building.path())?;
+    replace(dir, building)
 }
 
 /// What is to be written.
@@ -192,25 +196,28 @@ struct Checkpoint<'a> {
 
 impl Checkpoint<'_> {
     fn write(&self, dir: &Path) -> Result<()> {
-        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let config = match self.layout {
             Layout::HuggingFace => self.config.to_json(),
             Layout::OpenClip => self.open_clip_config()?,
         };
         write_file(&dir.join(self.layout.config_file()), config.as_bytes())?;
-        let provenance =
-            serde_json::to_string_pretty(self.provenance).map_err(Error::json("paint.json"))?;
-        write_file(
-            &dir.join("paint.json"),
-            format!("{provenance}\n").as_bytes(),
-        )?;
         if let Some(source) = self.source {
             for name in TOKENIZER {
                 carry_over(source, dir, name)?;
             }
             self.write_preprocessor(source, dir)?;
         }
-        self.write_weights(&dir.join(self.layout.weight_files()[0]))
+        let sha256 = self.write_weights(&dir.join(self.layout.weight_files()[0]))?;
+        let provenance = Provenance {
+            weights_sha256: Some(sha256),
+            ..self.provenance.clone()
+        };
+        let provenance =
+            serde_json::to_string_pretty(&provenance).map_err(Error::json("paint.json"))?;
+        write_file(
+            &dir.join("paint.json"),
+            format!("{provenance}\n").as_bytes(),
+        )
     }
 
     fn open_clip_config(&self) -> Result<String> {
@@ -247,13 +254,18 @@ impl Checkpoint<'_> {
             .transpose()
     }
 
-    /// Header, then tensor by tensor; beside the model only one tensor is in memory.
-    fn write_weights(&self, path: &Path) -> Result<()> {
+    /// Header, then tensor by tensor; beside the model only one tensor is in memory. The file's
+    /// SHA-256.
+    fn write_weights(&self, path: &Path) -> Result<String> {
         let places = self.places();
         let header = self.header(&places);
         let file = File::create(path).map_err(Error::io("create", path))?;
         let mut out = BufWriter::new(file);
-        let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(Error::io("write", path));
+        let mut hash = Sha256::new();
+        let mut put = |bytes: &[u8]| {
+            hash.update(bytes);
+            out.write_all(bytes).map_err(Error::io("write", path))
+        };
         put(&(header.len() as u64).to_le_bytes())?;
         put(&header)?;
         for (name, part) in places.values().flatten() {
@@ -266,7 +278,9 @@ impl Checkpoint<'_> {
             check_finite(name, &values, String::new)?;
             put(&encode(name, &values, self.dtype)?)?;
         }
-        finish(out, path)
+        finish(out, path)?;
+        let digits = hash.finalize();
+        Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// The tensors of each tensor of the file, in their order in it.

@@ -12,6 +12,7 @@ use paint_clip::{
     Tokenizer, VisionConfig, WeightDtype, image_tensor_names, load_tensors, restore, save,
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 fn config() -> ClipConfig {
@@ -355,6 +356,15 @@ fn tensors_that_do_not_fit_are_listed_in_one_error() {
     );
 }
 
+/// The provenance as it was given; the hash that was added is that of the weights.
+fn recorded(dir: &Path) -> Provenance {
+    let mut provenance = Provenance::load(dir).unwrap().unwrap();
+    let hash = Sha256::digest(fs::read(dir.join("model.safetensors")).unwrap());
+    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(provenance.weights_sha256.take(), Some(digits));
+    provenance
+}
+
 #[test]
 fn saving_replaces_a_checkpoint_and_carries_its_tokenizer_over() {
     let (root, dir, mut tensors) = checkpoint();
@@ -370,7 +380,7 @@ fn saving_replaces_a_checkpoint_and_carries_its_tokenizer_over() {
         seed: Some(u64::MAX),
         ..Provenance::default()
     };
-    assert_eq!(Provenance::load(&dir).unwrap(), Some(Provenance::default()));
+    assert_eq!(recorded(&dir), Provenance::default());
     let name = "logit_scale";
     tensors.insert(name.to_owned(), Tensor::new(4.5_f32, &Device::Cpu).unwrap());
     // The source may be the destination itself.
@@ -401,7 +411,7 @@ fn saving_replaces_a_checkpoint_and_carries_its_tokenizer_over() {
         values(&load_tensors(&dir, &Device::Cpu).unwrap()[name]),
         [4.5]
     );
-    assert_eq!(Provenance::load(&dir).unwrap(), Some(provenance));
+    assert_eq!(recorded(&dir), provenance);
     assert_eq!(names_in(root.path()), ["model"]);
     assert_eq!(Provenance::load(root.path()).unwrap(), None);
 }
@@ -422,7 +432,7 @@ fn saving_never_destroys_the_files_of_others() {
 /// What a `save` leaves that is killed between its last two renames.
 fn kill_between_renames(dir: &Path) {
     fs::rename(dir, dir.with_file_name(".model.old")).unwrap();
-    fs::create_dir(dir.with_file_name(".model.tmp-1")).unwrap();
+    fs::create_dir(dir.with_file_name(".model.aaaaaa.part")).unwrap();
 }
 
 #[test]
@@ -441,7 +451,7 @@ fn what_a_killed_save_left_aside_gets_its_name_back_from_any_load() {
         fs::write(dir.join("preprocessor_config.json"), "{}").unwrap();
         kill_between_renames(&dir);
         load(&dir).unwrap();
-        assert_eq!(names_in(root.path()), [".model.tmp-1", "model"]);
+        assert_eq!(names_in(root.path()), [".model.aaaaaa.part", "model"]);
     }
     let (_root, dir, _) = checkpoint();
     kill_between_renames(&dir);
@@ -460,7 +470,7 @@ fn a_save_after_a_killed_one_goes_on_from_what_was_there() {
     let provenance = Provenance::default();
     let dtype = WeightDtype::F32;
     save(&dir, &config(), &tensors, dtype, Some(&dir), &provenance).unwrap();
-    assert_eq!(names_in(root.path()), [".model.tmp-1", "model"]);
+    assert_eq!(names_in(root.path()), ["model"]);
     let loaded = load_tensors(&dir, &Device::Cpu).unwrap();
     assert_eq!(values(&loaded["logit_scale"]), [4.5]);
     // It was its own source, and that had its tokenizer.

@@ -87,16 +87,16 @@ pub enum Error {
         message: String,
     },
 
-    /// More images failed to decode than the caller allows.
+    /// More images are missing or fail to decode than the caller allows.
     #[error(
-        "{skipped} of {total} images of task {task} cannot be decoded, more than the allowed \
-         {percent} %; the first is {first}; mend or remove them, or allow a higher rate",
+        "{skipped} of {total} images of task {task} are missing or cannot be decoded, more than \
+         the allowed {percent} %; the first is {first}; mend or remove them, or allow a higher rate",
         percent = max_rate * 100.0
     )]
     TooManySkipped {
         /// The task's name.
         task: String,
-        /// How many images could not be decoded.
+        /// How many images are missing or could not be decoded.
         skipped: usize,
         /// How many images there are.
         total: usize,

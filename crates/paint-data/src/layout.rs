@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::csv_table::read_csv;
+use crate::csv_table::{CsvRow, read_csv};
 use crate::hub::{Hub, Repository, RepositoryKind};
 use crate::listing::{Beside, Listing, common_names};
 use crate::parquet_file::ParquetFile;
+use crate::store::ImageFiles;
 use crate::task::{SplitName, Task, TaskSource};
 use crate::{Error, Result};
 
@@ -149,25 +150,27 @@ impl Layout {
         let (image, label) = (columns.image.as_deref(), columns.label.as_deref());
         let rows = read_csv(path, image.unwrap_or("path"), label.unwrap_or("label"))?;
         let base = path.parent().unwrap_or(Path::new(""));
-        let mut splits: BTreeMap<Option<SplitName>, (Vec<PathBuf>, Vec<String>)> = BTreeMap::new();
+        let mut splits: BTreeMap<Option<SplitName>, Vec<(usize, CsvRow)>> = BTreeMap::new();
         for (index, row) in rows.into_iter().enumerate() {
-            let (paths, labels) = splits.entry(row.split).or_default();
-            let file = base.join(row.path);
-            if !file.is_file() {
-                let message = format!("there is no file {}", file.display());
-                return Err(Error::row(path, index, image.unwrap_or("path"), message));
-            }
-            paths.push(file);
-            labels.push(row.label);
+            splits.entry(row.split).or_default().push((index, row));
         }
+        let listing = |rows: Vec<(usize, CsvRow)>| {
+            let paths = rows.iter().map(|(_, row)| base.join(&row.path)).collect();
+            let indices = rows.iter().map(|(index, _)| *index).collect();
+            Listing::Images {
+                files: ImageFiles {
+                    paths,
+                    csv: Some((path.to_owned(), indices)),
+                },
+                labels: rows.into_iter().map(|(_, row)| row.label).collect(),
+            }
+        };
         Ok(match splits.remove(&None) {
-            Some((paths, labels)) => Self::Whole(Listing::Images { paths, labels }),
+            Some(rows) => Self::Whole(listing(rows)),
             None => Self::Splits(
                 splits
                     .into_iter()
-                    .filter_map(|(split, (paths, labels))| {
-                        Some((split?, Listing::Images { paths, labels }))
-                    })
+                    .filter_map(|(split, rows)| Some((split?, listing(rows))))
                     .collect(),
             ),
         })
@@ -397,7 +400,8 @@ fn class_folders(root: &Path) -> Result<Listing> {
                        after the class";
         return Err(Error::file(root, message));
     }
-    Ok(Listing::Images { paths, labels })
+    let files = ImageFiles { paths, csv: None };
+    Ok(Listing::Images { files, labels })
 }
 
 fn files_below(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {

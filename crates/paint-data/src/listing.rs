@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::hub::Repository;
 use crate::parquet_file::{ParquetFile, RawLabels};
-use crate::store::Store;
+use crate::store::{ImageFiles, Store};
 use crate::tar_file::TarFile;
 use crate::{Error, Result};
 
@@ -16,7 +16,7 @@ pub(crate) enum Listing {
         names: Vec<String>,
     },
     Images {
-        paths: Vec<PathBuf>,
+        files: ImageFiles,
         labels: Vec<String>,
     },
     /// WebDataset.
@@ -71,8 +71,8 @@ impl Listing {
 
     pub(crate) fn open(&self, image: &str, beside: Beside<'_>) -> Result<Opened> {
         match self {
-            Self::Images { paths, labels } => Ok(Opened {
-                store: Store::images(paths.clone())?,
+            Self::Images { files, labels } => Ok(Opened {
+                store: Store::images(files.clone())?,
                 values: RawLabels::Text(labels.clone()),
                 names: None,
             }),

@@ -22,11 +22,12 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
+use paint_atomic::UnfinishedFile;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::atomic::{publish, temporary_beside};
+use crate::atomic::unfinished;
 use crate::dataset::Dataset;
 use crate::decode::decode_rgb;
 use crate::parquet_file::ImageBytes;
@@ -472,7 +473,7 @@ struct TableWriter<'a> {
     path: &'a Path,
     dataset: &'a Dataset,
     transform: &'a dyn PixelTransform,
-    out: BufWriter<tempfile::NamedTempFile>,
+    out: BufWriter<UnfinishedFile>,
     index: Index,
     hash: PixelHash,
     n_done: usize,
@@ -484,7 +485,7 @@ impl<'a> TableWriter<'a> {
         dataset: &'a Dataset,
         transform: &'a dyn PixelTransform,
     ) -> Result<Self> {
-        let mut out = BufWriter::with_capacity(1 << 20, temporary_beside(path)?);
+        let mut out = BufWriter::with_capacity(1 << 20, unfinished(path)?);
         out.write_all(MAGIC).map_err(Error::io("write", path))?;
         let index = Index {
             content_key: dataset.content_key().to_owned(),
@@ -551,16 +552,16 @@ impl<'a> TableWriter<'a> {
         } = self;
         index.pixels_hash = hash.finish();
         let text = serde_json::to_vec(&index).expect("an index of numbers and text is JSON");
-        let write = |out: &mut BufWriter<tempfile::NamedTempFile>| {
+        let write = |out: &mut BufWriter<UnfinishedFile>| {
             out.write_all(&text)?;
             out.write_all(&(text.len() as u64).to_le_bytes())?;
             out.write_all(&Sha256::digest(&text))
         };
         write(&mut out).map_err(Error::io("write", path))?;
-        let temporary = out
+        let file = out
             .into_inner()
             .map_err(|e| Error::io("write", path)(e.into_error()))?;
-        publish(temporary, path)
+        file.publish().map_err(Error::io("write", path))
     }
 }
 

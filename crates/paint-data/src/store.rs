@@ -19,12 +19,23 @@ pub(crate) struct Store {
 /// An encoded image larger than this is not read at all.
 pub(crate) const MAX_FILE_BYTES: u64 = 512 << 20;
 
+/// In the place of a hash; no file is known that has this one.
+const NO_FILE: [u8; 32] = [0; 32];
+
+/// Images that are files of their own.
+#[derive(Clone)]
+pub(crate) struct ImageFiles {
+    pub(crate) paths: Vec<PathBuf>,
+    /// The CSV that names them, and the row of each in it.
+    pub(crate) csv: Option<(PathBuf, Vec<usize>)>,
+}
+
 enum Files {
     Parquet {
         files: Vec<(PathBuf, usize)>,
         column: String,
     },
-    Images(Vec<PathBuf>),
+    Images(ImageFiles),
     Tars(Vec<TarFile>),
 }
 
@@ -55,18 +66,23 @@ impl Store {
     }
 
     /// Image files, identified by their bytes in order, wherever they lie: a copied or touched
-    /// folder is the same data, and an edited file never passes for the old one.
-    pub(crate) fn images(paths: Vec<PathBuf>) -> Result<Self> {
-        let hashes: Result<Vec<[u8; 32]>> = paths.par_iter().map(|path| file_hash(path)).collect();
+    /// folder is the same data, and an edited file never passes for the old one. One that is not
+    /// there is found again when its image is wanted, as one that does not decode.
+    pub(crate) fn images(files: ImageFiles) -> Result<Self> {
+        let hash = |path: &PathBuf| match path.is_file() {
+            true => file_hash(path),
+            false => Ok(NO_FILE),
+        };
+        let hashes: Result<Vec<[u8; 32]>> = files.paths.par_iter().map(hash).collect();
         let key = joint_key("", &hashes?);
-        let files = Files::Images(paths);
+        let files = Files::Images(files);
         Ok(Self { files, key })
     }
 
     /// Number of rows of all files.
     pub(crate) fn n_rows(&self) -> usize {
         match &self.files {
-            Files::Images(paths) => paths.len(),
+            Files::Images(images) => images.paths.len(),
             Files::Parquet { files, .. } => files.iter().map(|(_, n_rows)| n_rows).sum(),
             Files::Tars(tars) => tars.iter().map(TarFile::n_images).sum(),
         }
@@ -75,7 +91,7 @@ impl Store {
     /// The files, in the order of their rows.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         match &self.files {
-            Files::Images(paths) => paths.iter().map(PathBuf::as_path).collect(),
+            Files::Images(images) => images.paths.iter().map(PathBuf::as_path).collect(),
             Files::Parquet { files, .. } => files.iter().map(|(path, _)| path.as_path()).collect(),
             Files::Tars(tars) => tars.iter().map(TarFile::path).collect(),
         }
@@ -88,7 +104,7 @@ impl Store {
             name.replace(std::path::MAIN_SEPARATOR, "/")
         };
         match &self.files {
-            Files::Images(paths) => Ok(paths.iter().map(slashed).collect()),
+            Files::Images(images) => Ok(images.paths.iter().map(slashed).collect()),
             Files::Parquet { files, column } => {
                 let mut names = Vec::new();
                 for (path, _) in files {
@@ -114,8 +130,8 @@ impl Store {
                 .iter()
                 .map(|(path, _)| ParquetFile::open(path))
                 .collect(),
-            Files::Images(paths) => Err(Error::file(
-                &paths[0],
+            Files::Images(images) => Err(Error::file(
+                &images.paths[0],
                 "is an image file of its own; questions stand beside images in Parquet",
             )),
             Files::Tars(tars) => Err(Error::file(
@@ -148,7 +164,13 @@ impl Store {
     pub(crate) fn place(&self, row: usize) -> String {
         let (file, row) = self.locate(row);
         match &self.files {
-            Files::Images(paths) => paths[file].display().to_string(),
+            Files::Images(ImageFiles { paths, csv }) => {
+                let path = paths[file].display();
+                match csv {
+                    Some((csv, rows)) => format!("{}: row {}: {path}", csv.display(), rows[file]),
+                    None => path.to_string(),
+                }
+            }
             Files::Parquet { files, column } => {
                 format!("{}: row {row}, column `{column}`", files[file].0.display())
             }
@@ -163,7 +185,10 @@ impl Store {
     pub(crate) fn fault(&self, row: usize, column: &str, message: String) -> Error {
         let (file, row) = self.locate(row);
         match &self.files {
-            Files::Images(paths) => Error::row(&paths[file], row, column, message),
+            Files::Images(ImageFiles { paths, csv }) => match csv {
+                Some((csv, rows)) => Error::row(csv, rows[file], column, message),
+                None => Error::file(&paths[file], message),
+            },
             Files::Parquet { files, .. } => Error::row(&files[file].0, row, column, message),
             Files::Tars(tars) => {
                 let (path, name) = (tars[file].path(), tars[file].name(row));
@@ -179,9 +204,9 @@ impl Store {
         mut take: impl FnMut(ImageBytes) -> Result<()>,
     ) -> Result<()> {
         match &self.files {
-            Files::Images(paths) => rows
+            Files::Images(images) => rows
                 .iter()
-                .try_for_each(|&row| take(read_image(&paths[row]))),
+                .try_for_each(|&row| take(read_image(&images.paths[row]))),
             Files::Parquet { files, column } => {
                 let counts = files.iter().map(|(_, n_rows)| *n_rows);
                 for ((path, n_rows), here) in files.iter().zip(by_file(rows, counts)) {

@@ -35,7 +35,7 @@ pub struct Suite {
     #[serde(default)]
     pub fine_tune: Option<toml::Table>,
     /// Where single case studies are fine-tuned otherwise, by the study's name: its keys replace
-    /// those of `fine_tune`, a table among them as a whole.
+    /// those of `fine_tune`, and those of a table within, one by one.
     #[serde(default)]
     pub case_studies: BTreeMap<String, toml::Table>,
 }
@@ -89,10 +89,16 @@ impl Suite {
         Ok(suite)
     }
 
-    /// Where a task of a suite in `suite_directory` has its manifest: an entry that ends in
-    /// `.toml` is a path relative to it, any other is `../tasks/NAME.toml`.
+    /// Whether `task` is the path of a manifest, which ends in `.toml` or has a separator in it;
+    /// anything else is a name.
+    pub fn is_path(task: &str) -> bool {
+        task.ends_with(".toml") || task.contains(std::path::is_separator)
+    }
+
+    /// Where a task of a suite in `suite_directory` has its manifest: a [path](Self::is_path) is
+    /// relative to it, a name is `../tasks/NAME.toml`.
     pub fn task_path(suite_directory: &Path, task: &str) -> PathBuf {
-        match task.ends_with(".toml") {
+        match Self::is_path(task) {
             true => suite_directory.join(task),
             false => suite_directory
                 .join("../tasks")

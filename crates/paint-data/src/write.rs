@@ -7,6 +7,7 @@ use arrow::array::{
     ArrayRef, BinaryBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder, StructArray,
 };
 use arrow::datatypes::{DataType, Field, Fields, Schema};
+use paint_atomic::UnfinishedFile;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -14,9 +15,8 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde_json::json;
-use tempfile::NamedTempFile;
 
-use crate::atomic::{publish, temporary_beside};
+use crate::atomic::unfinished;
 use crate::{Error, Result};
 
 /// Rows in one row group: small enough that a reader holds few images at a time.
@@ -97,7 +97,7 @@ pub struct ParquetWriter {
     path: PathBuf,
     features: Features,
     schema: Arc<Schema>,
-    writer: ArrowWriter<NamedTempFile>,
+    writer: ArrowWriter<UnfinishedFile>,
     pending: Vec<Row>,
     pending_bytes: usize,
     n_rows: usize,
@@ -119,8 +119,8 @@ impl ParquetWriter {
             }
         }
         let schema = Arc::new(schema(&features));
-        let temporary = temporary_beside(path)?;
-        let writer = ArrowWriter::try_new(temporary, schema.clone(), Some(properties(&features)))
+        let file = unfinished(path)?;
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(&features)))
             .map_err(|e| write_error(path, e))?;
         let path = path.to_owned();
         let pending = Vec::new();
@@ -162,8 +162,8 @@ impl ParquetWriter {
             n_rows,
             ..
         } = self;
-        let temporary = writer.into_inner().map_err(|e| write_error(&path, e))?;
-        publish(temporary, &path)?;
+        let file = writer.into_inner().map_err(|e| write_error(&path, e))?;
+        file.publish().map_err(Error::io("write", &path))?;
         Ok(n_rows)
     }
 

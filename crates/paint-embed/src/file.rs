@@ -22,8 +22,8 @@ use arrow::ipc::reader::{FileDecoder, read_footer_length};
 use arrow::ipc::root_as_footer;
 use arrow::ipc::writer::FileWriter;
 use memmap2::Mmap;
+use paint_atomic::UnfinishedFile;
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 
 use crate::key::hexadecimal;
 use crate::{Error, Key, Result};
@@ -204,7 +204,7 @@ impl Embeddings {
 /// Writes a file that appears whole or not at all.
 pub(crate) struct Writer {
     path: PathBuf,
-    writer: FileWriter<BufWriter<NamedTempFile>>,
+    writer: FileWriter<BufWriter<UnfinishedFile>>,
     schema: SchemaRef,
     hash: ContentHash,
     width: usize,
@@ -216,10 +216,8 @@ impl Writer {
     pub(crate) fn create(path: &Path, key: &Key, width: usize, of_images: bool) -> Result<Self> {
         let directory = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(directory).map_err(Error::io("create directory", directory))?;
-        let file = tempfile::Builder::new()
-            .prefix(".partial-")
-            .tempfile_in(directory)
-            .map_err(Error::io("create a file in", directory))?;
+        let file =
+            UnfinishedFile::create(path).map_err(Error::io("create a file in", directory))?;
         let schema = Arc::new(schema(key, width, of_images));
         let writer =
             FileWriter::try_new(BufWriter::new(file), &schema).map_err(Error::arrow(path))?;
@@ -269,12 +267,7 @@ impl Writer {
         let file = file
             .into_inner()
             .map_err(|error| Error::io("write", &path)(error.into_error()))?;
-        file.as_file()
-            .sync_all()
-            .map_err(Error::io("write", &path))?;
-        file.persist(&path)
-            .map_err(|error| Error::io("write", &path)(error.error))?;
-        Ok(())
+        file.publish().map_err(Error::io("write", &path))
     }
 }
 

@@ -140,6 +140,28 @@ impl Cka {
     }
 }
 
+/// The mean of alignments of models or tasks that share images. Their intervals are averaged, which
+/// is right if they all err together; there is none if one of them has none.
+///
+/// # Errors
+/// [`Error::Empty`] if there are none.
+pub fn mean_alignment(all: &[Alignment]) -> Result<Alignment> {
+    if all.is_empty() {
+        return Err(Error::Empty { what: "alignments" });
+    }
+    let n = all.len() as f64;
+    let value = all.iter().map(|a| a.value).sum::<f64>() / n;
+    let halves: Option<Vec<f64>> = all.iter().map(|a| Some(a.high? - a.value)).collect();
+    let half = halves.map(|halves| halves.iter().sum::<f64>() / n);
+    Ok(Alignment {
+        value,
+        low: half.map(|half| value - half),
+        high: half.map(|half| value + half),
+        n: all.iter().map(|a| a.n).sum(),
+        n_batches: all.iter().map(|a| a.n_batches).sum(),
+    })
+}
+
 /// CKA of all batches, or of all but one; `None` if one side does not vary.
 fn aligned(batches: &[Hsic], left_out: Option<usize>) -> Option<f64> {
     let mut sum = Hsic::default();

@@ -40,7 +40,7 @@ mod selective;
 mod transform;
 
 pub use auroc::{Auroc, Ranking};
-pub use cka::{Alignment, Cka, MIN_BATCH};
+pub use cka::{Alignment, Cka, MIN_BATCH, mean_alignment};
 pub use error::{Error, Result};
 pub use paired::{Difference, Paired, mean_difference, mean_over_seeds};
 pub use predict::{features, predict, predict_choices, predict_rows};

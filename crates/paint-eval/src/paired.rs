@@ -23,6 +23,20 @@ pub struct Difference {
     pub p: Option<f64>,
 }
 
+/// Before minus after.
+impl std::ops::Neg for Difference {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self {
+            value: -self.value,
+            low: -self.high,
+            high: -self.low,
+            ..self
+        }
+    }
+}
+
 /// How the answers to the same images changed, counted.
 ///
 /// The interval only needs how often each change occurs, so nothing else is kept.
@@ -337,6 +351,20 @@ mod tests {
             (false, neither),
         ]);
         Paired::new(&before, &after).unwrap()
+    }
+
+    #[test]
+    fn the_other_way_round_the_interval_turns() {
+        let difference = Difference {
+            value: 0.1,
+            low: -0.2,
+            high: 0.3,
+            n: 5,
+            p: Some(0.4),
+        };
+        let turned = -difference;
+        assert_eq!((turned.value, turned.low, turned.high), (-0.1, -0.3, 0.2));
+        assert_eq!((turned.n, turned.p), (5, Some(0.4)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Linear CKA against the definition, and its invariances.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use paint_eval::{Alignment, Cka, Result};
+use paint_eval::{Alignment, Cka, Result, mean_alignment};
 
 /// Numbers in [-1, 1): SplitMix64.
 fn numbers(seed: u64, n: usize) -> Vec<f32> {
@@ -154,4 +154,27 @@ fn what_cannot_be_compared_is_an_error() {
     broken[5] = f32::NAN;
     says(cka.add(&broken, &[0.0; 12]), "image 6: a feature is NaN");
     says(cka.alignment().map(drop), "do not vary");
+}
+
+#[test]
+fn the_mean_of_alignments_has_the_mean_of_their_intervals() {
+    let one = |value, half: Option<f64>, n| Alignment {
+        value,
+        low: half.map(|half| value - half),
+        high: half.map(|half| value + half),
+        n,
+        n_batches: 2,
+    };
+    let mean = mean_alignment(&[one(0.5, Some(0.25), 10), one(1.0, Some(0.75), 30)]).unwrap();
+    assert_eq!(
+        (mean.value, mean.low, mean.high),
+        (0.75, Some(0.25), Some(1.25))
+    );
+    assert_eq!((mean.n, mean.n_batches), (40, 4));
+    let without = mean_alignment(&[one(0.5, Some(0.25), 10), one(1.0, None, 30)]).unwrap();
+    assert_eq!(
+        (without.value, without.low, without.high),
+        (0.75, None, None)
+    );
+    assert!(mean_alignment(&[]).is_err());
 }

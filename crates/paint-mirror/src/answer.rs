@@ -228,15 +228,7 @@ fn resolve(commit: &str, info: &FileInfo, request: &Request, fault: Option<&Fail
         _ => info.etag().to_owned(),
     };
     let etag = format!("\"{etag}\"");
-    let identify = |answer: &mut Answer| {
-        set(answer, "X-Repo-Commit", commit);
-        if info.sha256.is_some() {
-            set(answer, "X-Linked-Etag", &etag);
-            set(answer, "X-Linked-Size", &info.size.to_string());
-        }
-        set(answer, ETAG.as_str(), &etag);
-        set(answer, ACCEPT_RANGES.as_str(), "bytes");
-    };
+    let identify = |answer: &mut Answer| identify(answer, commit, info, &etag);
     if let Some(Failure::Redirect(base)) = fault {
         let mut answer = redirect(base, request);
         identify(&mut answer);
@@ -249,15 +241,7 @@ fn resolve(commit: &str, info: &FileInfo, request: &Request, fault: Option<&Fail
     }
     let asked = header(request, RANGE.as_str()).filter(|_| fault != Some(&Failure::NoRanges));
     let range = match asked.and_then(|asked| parse_range(asked, info.size)) {
-        Some(Err(())) => {
-            let mut answer = with_status(StatusCode::RANGE_NOT_SATISFIABLE, Payload::empty());
-            set(
-                &mut answer,
-                CONTENT_RANGE.as_str(),
-                &format!("bytes */{}", info.size),
-            );
-            return answer;
-        }
+        Some(Err(())) => return not_satisfiable(info),
         Some(Ok(range)) => Some(range),
         None => None,
     };
@@ -295,6 +279,24 @@ fn resolve(commit: &str, info: &FileInfo, request: &Request, fault: Option<&Fail
         let range = format!("bytes {start}-{}/{}", end - 1, info.size);
         set(&mut answer, CONTENT_RANGE.as_str(), &range);
     }
+    answer
+}
+
+/// What the file is, in the answer's head.
+fn identify(answer: &mut Answer, commit: &str, info: &FileInfo, etag: &str) {
+    set(answer, "X-Repo-Commit", commit);
+    if info.sha256.is_some() {
+        set(answer, "X-Linked-Etag", etag);
+        set(answer, "X-Linked-Size", &info.size.to_string());
+    }
+    set(answer, ETAG.as_str(), etag);
+    set(answer, ACCEPT_RANGES.as_str(), "bytes");
+}
+
+fn not_satisfiable(info: &FileInfo) -> Answer {
+    let mut answer = with_status(StatusCode::RANGE_NOT_SATISFIABLE, Payload::empty());
+    let range = format!("bytes */{}", info.size);
+    set(&mut answer, CONTENT_RANGE.as_str(), &range);
     answer
 }
 

@@ -1,7 +1,7 @@
 //! DARE: most of a task vector dropped at random, the rest scaled up.
 
 use crate::{
-    Error, Result,
+    Error, Result, add_task_vectors,
     merge::{check_lengths, fill, moved, task_value},
 };
 use sha2::{Digest, Sha256};
@@ -13,6 +13,35 @@ pub struct Dare {
     pub drop: f64,
     /// Seed; give every task one of its own, or all drop the same values.
     pub seed: u64,
+}
+
+/// `out = zero_shot + Σ (sparse - zero_shot)`, with [`dare`] making a sparse tensor of each of
+/// `fine_tuned`; the i-th, from 0, has the seed `settings.seed + i`.
+///
+/// # Errors
+/// As [`dare`].
+pub fn dare_sum(
+    tensor: &str,
+    zero_shot: &[f32],
+    fine_tuned: &[&[f32]],
+    settings: &Dare,
+    out: &mut [f32],
+) -> Result<()> {
+    let mut sparse = Vec::with_capacity(fine_tuned.len());
+    for (i, fine_tuned) in (0..).zip(fine_tuned) {
+        let seed = settings.seed.wrapping_add(i);
+        let mut values = vec![0.0; fine_tuned.len()];
+        dare(
+            tensor,
+            zero_shot,
+            fine_tuned,
+            &Dare { seed, ..*settings },
+            &mut values,
+        )?;
+        sparse.push(values);
+    }
+    let tasks: Vec<_> = sparse.iter().map(|v| (1.0, v.as_slice())).collect();
+    add_task_vectors(zero_shot, &tasks, out)
 }
 
 /// A fine-tuned tensor whose task vector is sparse: of `fine_tuned - zero_shot` each value is

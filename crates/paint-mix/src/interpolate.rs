@@ -149,16 +149,9 @@ pub fn interpolate(
         ),
         None => {
             let plan = Plan::new(&pairing, options.output_dtype);
-            let header = plan.header();
-            let n_bytes = header.len() as u64 + plan.data_bytes();
-            let mut sibling = Sibling::create(output, n_bytes)?;
-            sibling.write(&header)?;
             let inputs = [&zero_shot, &fine_tuned];
-            let (blend, data_start) = (Blend::new(alpha), header.len() as u64);
-            write(inputs, &plan, blend, &sibling, data_start, chunk)?;
-            let settled = sibling.settle(options.durable, options.checksums)?;
-            let sha256 = settled.publish()?;
-            (plan, FileIdentity { n_bytes, sha256 })
+            let written = mix(inputs, &plan, alpha, output, options)?;
+            (plan, written)
         }
     };
     let one_sided = pairing.zero_shot_only.iter().map(|&(name, _)| name);
@@ -183,6 +176,26 @@ pub fn interpolate(
         },
         output: written,
     })
+}
+
+/// Writes what is planned.
+fn mix(
+    inputs: [&Checkpoint; 2],
+    plan: &Plan,
+    alpha: f64,
+    output: &Path,
+    options: &Options,
+) -> Result<FileIdentity> {
+    let header = plan.header();
+    let n_bytes = header.len() as u64 + plan.data_bytes();
+    let mut sibling = Sibling::create(output, n_bytes)?;
+    sibling.write(&header)?;
+    let (blend, data_start) = (Blend::new(alpha), header.len() as u64);
+    let chunk = options.chunk_elements.get();
+    write(inputs, plan, blend, &sibling, data_start, chunk)?;
+    let settled = sibling.settle(options.durable, options.checksums)?;
+    let sha256 = settled.publish()?;
+    Ok(FileIdentity { n_bytes, sha256 })
 }
 
 /// An error if `output` is one of the `inputs`.

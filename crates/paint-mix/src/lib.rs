@@ -62,7 +62,7 @@ pub use arithmetic::add_task_vectors;
 pub use blend::interpolate_values;
 pub use choose::{Candidate, Choice, Rule, ValidationAccuracy, choose};
 pub use coefficients::{BUDGET, Evaluated, Searched, search_coefficients};
-pub use dare::{Dare, dare};
+pub use dare::{Dare, dare, dare_sum};
 pub use delta::{
     Applied, Conflict, DeltaDtype, DeltaInfo, Origin, Patched, Record, Removed, Rounding,
     apply_delta, conflict, read_delta, read_record, remove_delta, weights_sha256, write_delta,
@@ -73,6 +73,6 @@ pub use error::{Error, Result};
 pub use interpolate::{FileIdentity, Method, Options, Report, interpolate};
 pub use layer_group::{LayerGroup, Tower};
 pub use race::{Audit, RaceConfig, Raced, Request, Shape, Tally, race};
-pub use slerp::{SlerpPath, slerp};
+pub use slerp::{SlerpPath, slerp, slerp_mean};
 pub use soup::{GreedySoup, TriedSoup, greedy_soup, uniform_soup};
 pub use ties::{Ties, ties};

@@ -1,23 +1,22 @@
-//! Output that appears whole or not at all: a temporary sibling, fsync, rename.
+//! Output that appears whole or not at all, and its hash.
 
 use crate::{
     Error, Result,
     checkpoint::{read_exact_at, write_all_at},
     survey::hexadecimal,
 };
+use paint_atomic::UnfinishedFile;
 use sha2::{Digest, Sha256};
 use std::{
-    fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
 };
-use tempfile::NamedTempFile;
 
 /// A file being written beside its destination; dropped unfinished it removes itself.
 pub(crate) struct Sibling {
     path: PathBuf,
     n_bytes: u64,
-    file: NamedTempFile,
+    file: UnfinishedFile,
 }
 
 /// Bytes that are read back at a time for their hash.
@@ -26,15 +25,8 @@ const CHUNK: usize = 1 << 18;
 impl Sibling {
     /// `n_bytes` is the size the file will have.
     pub(crate) fn create(path: &Path, n_bytes: u64) -> Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".paint-mix-").suffix(".part");
-        // As any created file, subject to the umask; a temporary file's own 0600 would hide the
-        // result from other users.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder
-            .tempfile_in(directory(path))
-            .map_err(|source| write_error(path, n_bytes, source))?;
+        let file =
+            UnfinishedFile::create(path).map_err(|source| write_error(path, n_bytes, source))?;
         Ok(Self {
             path: path.to_owned(),
             n_bytes,
@@ -108,31 +100,13 @@ impl Settled {
             n_bytes,
             file,
         } = self.sibling;
-        let failed = |source| write_error(&path, n_bytes, source);
-        file.persist(&path).map_err(|error| failed(error.error))?;
-        if self.durable {
-            sync_directory(directory(&path)).map_err(failed)?;
-        }
+        let published = match self.durable {
+            true => file.publish(),
+            false => file.publish_unsynced(),
+        };
+        published.map_err(|source| write_error(&path, n_bytes, source))?;
         Ok(self.sha256)
     }
-}
-
-fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Makes the rename itself durable.
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 fn write_error(path: &Path, n_bytes: u64, source: io::Error) -> Error {

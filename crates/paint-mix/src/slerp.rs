@@ -1,7 +1,7 @@
 //! Spherical interpolation of two weight tensors.
 
 use crate::{
-    Result,
+    Error, Result,
     geometry::Sums,
     interpolate_values,
     merge::{check_coefficient, check_lengths, fill},
@@ -53,4 +53,22 @@ pub fn slerp(
         (a * f64::from(zero_shot[i]) + b * f64::from(fine_tuned[i])) as f32
     });
     Ok(SlerpPath::Arc)
+}
+
+/// `out` = the `members`, one after the other drawn into their mean along great circles: the second
+/// with [`slerp`] at 1/2, the third at 1/3, and so on. Another order gives another mean.
+///
+/// # Errors
+/// [`Error::Nothing`] without members, [`Error::Length`] if the slices differ in length.
+pub fn slerp_mean(members: &[&[f32]], out: &mut [f32]) -> Result<()> {
+    let Some((&first, rest)) = members.split_first() else {
+        return Err(Error::Nothing("a mean needs at least one model"));
+    };
+    check_lengths(first, members, out)?;
+    out.copy_from_slice(first);
+    for (n, member) in (2..).zip(rest) {
+        let mean = out.to_vec();
+        slerp(&mean, member, 1.0 / f64::from(n), out)?;
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use crate::slider::{self, Slider};
 use crate::table::Table;
 use crate::verdict::printed;
 use crate::{Error, Outcome, Result, Verdict, number};
+use paint_atomic::UnfinishedFile;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -126,25 +127,9 @@ pub fn write_report(path: &Path, input: &ReportInput) -> Result<()> {
         path: path.to_owned(),
         source,
     };
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // A temporary file is private by default; a report is to be read.
-        builder.permissions(std::fs::Permissions::from_mode(0o644));
-    }
-    let mut file = builder
-        .prefix(".report-")
-        .tempfile_in(directory)
-        .map_err(io)?;
+    let mut file = UnfinishedFile::create(path).map_err(io)?;
     file.write_all(report(input).as_bytes()).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|error| io(error.error))?;
-    Ok(())
+    file.publish().map_err(io)
 }
 
 fn verdict(verdict: &Verdict) -> String {

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use paint_atomic::UnfinishedFile;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use safetensors::{SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
@@ -96,16 +97,9 @@ pub(crate) fn save(path: &Path, key: &str, step: u64, optimizer: &Optimizer) -> 
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(failed)?;
-    // One name for all attempts: what a killed process leaves, the next one overwrites.
-    let part = path.with_extension("part");
-    let written = write(&part, &header, &arrays, failed)
-        .and_then(|()| fs::rename(&part, path).map_err(failed));
-    if let Err(error) = written {
-        // Half a state helps nobody and keeps a full disk full; the error is the first one.
-        let _ = fs::remove_file(&part);
-        return Err(error);
-    }
-    sync_directory(parent).map_err(failed)
+    let mut file = UnfinishedFile::create(path).map_err(failed)?;
+    write(&mut file, &header, &arrays, failed)?;
+    file.publish().map_err(failed)
 }
 
 /// The head of a safetensors file with these arrays, one after the other.
@@ -138,27 +132,18 @@ fn header(
 /// Array by array, so that the state is not in memory twice. safetensors' own writer leaves a file
 /// of a new name with every kill.
 fn write(
-    part: &Path,
+    file: &mut UnfinishedFile,
     header: &[u8],
     arrays: &BTreeMap<String, Array<'_>>,
     failed: impl Fn(std::io::Error) -> Error + Copy,
 ) -> Result<()> {
-    let mut file = fs::File::create(part).map_err(failed)?;
     file.write_all(header).map_err(failed)?;
     for array in arrays.values() {
         let values = array.values()?;
         file.write_all(bytemuck::cast_slice(&values))
             .map_err(failed)?;
     }
-    file.sync_all().map_err(failed)
-}
-
-/// Makes the rename itself durable; Windows cannot open a directory to do so.
-fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    match cfg!(unix) {
-        true => fs::File::open(directory)?.sync_all(),
-        false => Ok(()),
-    }
+    Ok(())
 }
 
 /// Loads the state file into `optimizer`; the number of steps done, 0 if there is no file.

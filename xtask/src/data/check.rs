@@ -129,7 +129,7 @@ fn check(task: &Task, args: &Args, console: &Console) -> Result<Vec<Finding>> {
     let hub = hub_for(task, args.hub.as_deref(), console)?;
     if checked.open(&hub) {
         checked.rows();
-        checked.bytes()?;
+        checked.bytes();
         checked.labels();
         checked.class_names();
         checked.images()?;
@@ -222,21 +222,34 @@ impl Checked<'_> {
         self.found("rows", &problems, equal.join(", "));
     }
 
-    fn bytes(&mut self) -> Result<()> {
-        let mut n = 0;
-        for file in self.files() {
-            n += file.metadata()?.len();
+    fn bytes(&mut self) {
+        let (n, missing) = self.bytes_and_missing();
+        if !missing.is_empty() {
+            let problem = format!("{} files are missing: {}", missing.len(), some_of(&missing));
+            self.find("bytes", Outcome::Differs, problem);
+            return;
         }
         let Some(promise) = promised(self.task).bytes else {
             let detail = format!("{n} bytes; the manifest has no [published] bytes");
             self.find("bytes", Outcome::CannotBeChecked, detail);
-            return Ok(());
+            return;
         };
         let far = (n as f64 - promise as f64).abs() > SIZE_TOLERANCE * promise as f64;
         let problem = far.then(|| format!("{n}, published are {promise}"));
         let fine = format!("{n}, within 5 % of the published {promise}");
         self.found("bytes", problem.as_slice(), fine);
-        Ok(())
+    }
+
+    /// The size of all files, and those that a list names and that are not there.
+    fn bytes_and_missing(&self) -> (u64, Vec<String>) {
+        let (mut n, mut missing) = (0, Vec::new());
+        for file in self.files() {
+            match file.metadata() {
+                Ok(metadata) => n += metadata.len(),
+                Err(_) => missing.push(file.display().to_string()),
+            }
+        }
+        (n, missing)
     }
 
     /// Labels are in range, or the split would not have opened.
@@ -315,10 +328,7 @@ impl Checked<'_> {
     }
 
     fn duplicates(&mut self, even_large: bool, console: &Console) -> Result<()> {
-        let mut n_bytes = 0;
-        for file in self.files() {
-            n_bytes += file.metadata()?.len();
-        }
+        let (n_bytes, _) = self.bytes_and_missing();
         let with_pixels = even_large || n_bytes <= MAX_DECODED_BYTES;
         let n = self.splits.values().map(|d| d.len() as u64).sum();
         let bar = console.bar(&format!("{}: equal images", self.task.name), n);

@@ -171,7 +171,11 @@ fn groups_by_file_and_by_folder() {
             let mut folders = std::collections::BTreeSet::new();
             for split in &splits {
                 let here: std::collections::BTreeSet<String> = (0..split.len())
-                    .map(|row| split.place(row).rsplit_once('/').unwrap().0.to_owned())
+                    .map(|row| {
+                        let place = split.place(row);
+                        let path = place.rsplit(": ").next().unwrap();
+                        path.rsplit_once('/').unwrap().0.to_owned()
+                    })
                     .collect();
                 assert_eq!(here.len() * 5, split.len());
                 folders.extend(here);
@@ -254,17 +258,73 @@ fn a_csv_of_paths_and_labels() {
         &["row 0", "`split`", "\"dev\""],
     );
     check("path,label\n\"a,b\n", &["line 2", "quote"]);
-    std::fs::write(&csv, "path,label\nnowhere.png,b\n").unwrap();
-    check_error(
-        open(&task, SplitName::Train),
-        &["list.csv: row 0", "there is no file", "nowhere.png"],
-    );
     std::fs::write(&csv, b"path,label\n\xff,b\n").unwrap();
     check_error(open(&task, SplitName::Train), &["list.csv", "UTF-8"]);
     check(
         "path;label\na;b\n",
         &["the header is path;label", "by commas"],
     );
+}
+
+#[test]
+fn an_image_that_is_not_there_counts_as_one_that_does_not_decode() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut csv = "path,label,split\n".to_owned();
+    for i in 0..200 {
+        if ![101, 107].contains(&i) {
+            put(&dir.path().join(format!("{i}.png")), i as u8);
+        }
+        let split = if i < 100 { "test" } else { "train" };
+        csv += &format!("{i}.png,{},{split}\n", ["cat", "dog"][i % 2]);
+    }
+    std::fs::write(dir.path().join("list.csv"), csv).unwrap();
+    let task = load(dir.path(), "csv = \"list.csv\"").unwrap();
+    let cache = dir.path().join("cache");
+    let table = |max_rate| {
+        let dataset = open(&task, SplitName::Train).unwrap();
+        let table = PixelTable::build(&dataset, &Corner, &cache, SkipPolicy { max_rate }, &|_| ())?;
+        Ok((dataset, table))
+    };
+    assert_eq!(
+        first_bytes(&open(&task, SplitName::Test).unwrap(), &cache).len(),
+        100
+    );
+    let (dataset, kept) = table(0.03).unwrap();
+    let held_out = open(&task, SplitName::Validation).unwrap();
+    assert_eq!(dataset.len() + held_out.len(), 100);
+    assert_eq!(kept.len() + kept.skipped().len(), dataset.len());
+    // The row is that of the CSV, not of the split.
+    let reasons: Vec<&str> = kept.skipped().iter().map(|s| s.reason.as_str()).collect();
+    for (reason, i) in reasons.iter().zip([101, 107]) {
+        let expected = format!("list.csv: row {i}: {}/{i}.png: ", dir.path().display());
+        assert!(reason.contains(&expected), "{reason}");
+    }
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    check_error(
+        table(0.01),
+        &["2 of 90 images", "first is", "list.csv: row 101", "101.png"],
+    );
+    // Where the file comes back, it is another dataset.
+    put(&dir.path().join("101.png"), 101);
+    let (mended, kept) = table(0.02).unwrap();
+    assert_ne!(mended.content_key(), dataset.content_key());
+    assert_eq!(kept.skipped().len(), 1);
+}
+
+#[test]
+fn a_link_to_no_file_in_a_class_folder_is_left_out_too() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..4 {
+        put(&dir.path().join(format!("photos/test/cat/{i}.png")), i);
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("nowhere", dir.path().join("photos/test/cat/5.png")).unwrap();
+    let task = load(dir.path(), "folder = \"photos\"").unwrap();
+    let test = open(&task, SplitName::Test).unwrap();
+    let policy = SkipPolicy { max_rate: 0.5 };
+    let table = PixelTable::build(&test, &Corner, dir.path(), policy, &|_| ()).unwrap();
+    assert_eq!(table.len(), 4);
+    assert_eq!(table.skipped().len(), usize::from(cfg!(unix)));
 }
 
 #[test]
@@ -375,6 +435,7 @@ fn suites() {
         Path::new("suites/../tasks/b.toml")
     );
     assert_eq!(path(&suite.patching[1]), Path::new("suites/./c.toml"));
+    assert_eq!(path("mine/d"), Path::new("suites/mine/d"));
     let check = |text: &str, words: &[&str]| check_error(Suite::parse(text, "s.toml"), words);
     check(
         &format!("{good}\nextra = 1"),

@@ -2,8 +2,8 @@
 
 use crate::checkpoints::Values;
 use paint_mix::{
-    Dare, Error, SlerpPath, Ties, ValidationAccuracy, add_task_vectors, dare, greedy_soup,
-    interpolate_values, slerp, ties, uniform_soup,
+    Dare, Error, SlerpPath, Ties, ValidationAccuracy, add_task_vectors, dare, dare_sum,
+    greedy_soup, interpolate_values, slerp, slerp_mean, ties, uniform_soup,
 };
 
 /// Enough values for several pieces and a rest.
@@ -343,4 +343,55 @@ fn settings_and_lengths_are_checked() {
     add_task_vectors(&[], &[(0.5, &[]), (0.5, &[])], &mut []).unwrap();
     ties(&[], &[&[]], &Ties::default(), &mut []).unwrap();
     assert_eq!(slerp(&[], &[], 0.5, &mut []).unwrap(), SlerpPath::Line);
+}
+
+#[test]
+fn a_mean_on_the_sphere_is_in_the_middle() {
+    let members: [&[f32]; 3] = [&[1.0, 0.0, 0.0], &[0.0, 1.0, 0.0], &[0.0, 0.0, 1.0]];
+    let mut mean = [0.0; 3];
+    slerp_mean(&members[..2], &mut mean).unwrap();
+    let half = 0.5_f32.sqrt();
+    assert_eq!(
+        mean.map(|x| (x * 1e6).round()),
+        [half, half, 0.0].map(|x| (x * 1e6).round())
+    );
+    slerp_mean(&members, &mut mean).unwrap();
+    // The third at a third of a right angle.
+    let (side, up) = (half * 30_f32.to_radians().cos(), 0.5);
+    assert!(
+        (mean[0] - side).abs() < 1e-6 && (mean[2] - up).abs() < 1e-6,
+        "{mean:?}"
+    );
+    slerp_mean(&members[..1], &mut mean).unwrap();
+    assert_eq!(mean, [1.0, 0.0, 0.0]);
+    assert!(slerp_mean(&[], &mut mean).is_err());
+    assert!(slerp_mean(&[&[1.0]], &mut mean).is_err());
+}
+
+#[test]
+fn a_sum_of_sparse_tasks_gives_each_a_seed_of_its_own() {
+    let zero_shot = vec![1.0; 64];
+    let tuned = vec![2.0; 64];
+    let settings = Dare { drop: 0.5, seed: 7 };
+    let mut out = vec![0.0; 64];
+    dare_sum("w", &zero_shot, &[&tuned, &tuned], &settings, &mut out).unwrap();
+    let sparse = |seed| {
+        let mut out = vec![0.0; 64];
+        dare(
+            "w",
+            &zero_shot,
+            &tuned,
+            &Dare { seed, ..settings },
+            &mut out,
+        )
+        .unwrap();
+        out
+    };
+    let expected: Vec<f32> = sparse(7)
+        .iter()
+        .zip(sparse(8))
+        .map(|(a, b)| a + b - 1.0)
+        .collect();
+    assert_eq!(out, expected);
+    assert_ne!(sparse(7), sparse(8));
 }
