@@ -6,6 +6,7 @@
 mod alpha;
 mod files;
 mod interpolate;
+mod memory;
 mod model;
 mod peer;
 mod preprocess;
@@ -50,8 +51,8 @@ pub(crate) struct Args {
     /// One JSON object per line on standard output
     #[arg(long)]
     json: bool,
-    /// Trains a few steps and prints this process's peak memory in MB
-    #[arg(long, hide = true, value_name = "MODEL")]
+    /// Trains a few steps, or re-ranks, and prints this process's peak memory in MB
+    #[arg(long, hide = true, value_name = "MODEL|rerank")]
     peak_memory_of: Option<String>,
 }
 
@@ -96,7 +97,7 @@ struct Figure {
 
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     if let Some(model) = &args.peak_memory_of {
-        answer(model::peak_memory_here(model)?);
+        answer(memory::peak_memory_here(model)?);
         return Ok(());
     }
     let cases = chosen(args)?;

@@ -28,7 +28,7 @@ use crate::models::find_model;
 use crate::progress::Console;
 use crate::question::{Answer, Publication, default_directory, points, short_name};
 use crate::run_dir::RunDir;
-use crate::side_effects::{find_patched, patched_keys};
+use crate::side_effects::{PatchedModel, find_patched, patched_keys};
 use crate::tasks::hub_of;
 
 /// Does a model rely on what an object is seen with, and which method mends it?
@@ -82,64 +82,25 @@ struct Plan {
 
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let started = Instant::now();
-    if args.seeds == 0 {
-        bail!("--seeds 0: at least one is needed");
-    }
-    if args.epochs == Some(0) {
-        bail!("--epochs 0: at least one is needed");
-    }
-    if let Some(rate) = args
-        .learning_rate
-        .filter(|rate| !(rate.is_finite() && *rate > 0.0))
-    {
-        bail!("--learning-rate {rate}: must be above 0");
-    }
+    check(args)?;
     let datasets = find_datasets(&args.datasets, args.hub.as_ref(), console)?;
-    let model = Model::load(find_model(
-        &args.model,
-        &hub_of(args.hub.as_deref(), console),
-    )?)?;
-    let patched_models = match &args.patched {
+    let hub = hub_of(args.hub.as_deref(), console);
+    let model = Model::load(find_model(&args.model, &hub)?)?;
+    let patched = match &args.patched {
         Some(run) => find_patched(run, &model, &args.model)?,
         None => Vec::new(),
     };
     let embedder = Embedder::new(&model)?;
     // What cannot be done is known before a directory is made.
-    let data = datasets
-        .iter()
-        .map(|dataset| Data::open(dataset, &embedder, console))
-        .collect::<Result<Vec<_>>>()?;
-    let names = datasets.iter().map(|d| d.name.clone());
-    let plan = Plan {
-        question: "groups",
-        model: args.model.clone(),
-        tool_version: env!("CARGO_PKG_VERSION"),
-        checkpoint: embedder.checkpoint.clone(),
-        datasets: names.clone().collect(),
-        seeds: args.seeds,
-        data: names.zip(data.iter().map(|d| d.key.clone())).collect(),
-        patched: patched_keys(&patched_models)?,
-        schedules: Schedules::new(args.epochs, args.learning_rate),
-    };
+    let open = |dataset: &Grouped| Data::open(dataset, &embedder, console);
+    let data = datasets.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let plan = plan(args, &embedder, &datasets, &data, &patched)?;
     let directory = match &args.out {
         Some(out) => out.clone(),
         None => default_directory(&["groups", &short_name(&plan.model)], &plan)?,
     };
     let mut dir = RunDir::open(&directory, &plan)?;
-    let mut findings = Findings::default();
-    for (dataset, data) in datasets.iter().zip(&data) {
-        let results = of_seeds(dataset, data, &plan, console)?;
-        findings.add(&dataset.name, &results, &plan, &mut dir)?;
-    }
-    for (dataset, data) in datasets.iter().zip(&data) {
-        for model in &patched_models {
-            let effect = patched::side_effect(dataset, data, model, console)?;
-            for record in patched::records(&plan, &effect) {
-                dir.record(&record)?;
-            }
-            findings.side_effects.push(effect);
-        }
-    }
+    let findings = find(&plan, &datasets, &data, &patched, &mut dir, console)?;
     findings.publish(&Publication {
         dir: &dir,
         line: serde_json::json!({
@@ -157,8 +118,71 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     })
 }
 
-/// All methods with every seed; seeds side by side, since the products of one are too small for
-/// several threads.
+fn check(args: &Args) -> Result<()> {
+    if args.seeds == 0 {
+        bail!("--seeds 0: at least one is needed");
+    }
+    if args.epochs == Some(0) {
+        bail!("--epochs 0: at least one is needed");
+    }
+    match args.learning_rate {
+        Some(rate) if !(rate.is_finite() && rate > 0.0) => {
+            bail!("--learning-rate {rate}: must be above 0")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn plan(
+    args: &Args,
+    embedder: &Embedder<'_>,
+    datasets: &[Grouped],
+    data: &[Data],
+    patched: &[PatchedModel],
+) -> Result<Plan> {
+    let names = datasets.iter().map(|d| d.name.clone());
+    Ok(Plan {
+        question: "groups",
+        model: args.model.clone(),
+        tool_version: env!("CARGO_PKG_VERSION"),
+        checkpoint: embedder.checkpoint.clone(),
+        datasets: names.clone().collect(),
+        seeds: args.seeds,
+        data: names.zip(data.iter().map(|d| d.key.clone())).collect(),
+        patched: patched_keys(patched)?,
+        schedules: Schedules::new(args.epochs, args.learning_rate),
+    })
+}
+
+/// All methods on all datasets, then the patched models.
+fn find(
+    plan: &Plan,
+    datasets: &[Grouped],
+    data: &[Data],
+    patched: &[PatchedModel],
+    dir: &mut RunDir,
+    console: &Console,
+) -> Result<Findings> {
+    let mut findings = Findings::default();
+    for (dataset, data) in datasets.iter().zip(data) {
+        let results = of_seeds(dataset, data, plan, console)?;
+        findings.add(&dataset.name, &results, plan, dir)?;
+    }
+    for (dataset, data) in datasets.iter().zip(data) {
+        for model in patched {
+            let effect = patched::side_effect(dataset, data, model, console)?;
+            for record in patched::records(plan, &effect) {
+                dir.record(&record)?;
+            }
+            findings.side_effects.push(effect);
+        }
+    }
+    Ok(findings)
+}
+
+/// All methods with every seed; seeds and methods side by side, since the products of one are too
+/// small for several threads. Each computes on one thread, so that the number of threads changes
+/// nothing.
 fn of_seeds(dataset: &Grouped, data: &Data, plan: &Plan, console: &Console) -> Result<Results> {
     let started = Instant::now();
     let bar = console.bar(&format!("{}: seeds", dataset.name), plan.seeds);

@@ -26,7 +26,7 @@ use crate::models::find_model;
 use crate::progress::Console;
 use crate::question::{Answer, Publication, default_directory, points, short_name};
 use crate::run_dir::RunDir;
-use crate::side_effects::{find_patched, patched_keys};
+use crate::side_effects::{PatchedModel, find_patched, patched_keys};
 use crate::tasks::{find_task, hub_of, is_of_world, prepare_world};
 
 /// When is a prediction unreliable, and does a label hierarchy mend it?
@@ -81,18 +81,15 @@ struct Plan {
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let started = Instant::now();
     let task = find_task(&args.task)?;
-    let model = Model::load(find_model(
-        &args.model,
-        &hub_of(args.hub.as_deref(), console),
-    )?)?;
+    let hub = hub_of(args.hub.as_deref(), console);
+    let model = Model::load(find_model(&args.model, &hub)?)?;
     let patched = match &args.patched {
         Some(run) => find_patched(run, &model, &args.model)?,
         None => Vec::new(),
     };
     let embedder = Embedder::new(&model)?;
     let dataset = open(&task, args, console)?;
-    let names = dataset.class_names().to_vec();
-    let tree = Tree::find(args.hierarchy.as_deref(), &task, &names)?;
+    let tree = Tree::find(args.hierarchy.as_deref(), &task, dataset.class_names())?;
     let plan = Plan {
         question: "hierarchy",
         model: args.model.clone(),
@@ -100,7 +97,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         checkpoint: embedder.checkpoint.clone(),
         task: task.name.clone(),
         data: dataset.content_key().to_owned(),
-        class_names_sha256: machine::sha256(&serde_json::to_vec(&names)?),
+        class_names_sha256: machine::sha256(&serde_json::to_vec(dataset.class_names())?),
         hierarchy_sha256: tree.as_ref().map(|tree| tree.sha256.clone()),
         templates: TEMPLATES.to_vec(),
         patched: patched_keys(&patched)?,
@@ -110,47 +107,58 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         None => default_directory(&["hierarchy", &plan.task, &short_name(&plan.model)], &plan)?,
     };
     let mut dir = RunDir::open(&directory, &plan)?;
-    let measured = Measured::new(&embedder, &dataset, &names, console)?;
-    let mut findings = HierarchyFindings {
-        confidence: measured.scores()?,
-        reranking: match &tree {
-            Some(tree) => measured.reranked(&embedder, tree)?,
-            None => Vec::new(),
-        },
-        patched: Vec::new(),
-        notes: notes(&measured, tree.as_ref(), &names),
-    };
-    for patched in &patched {
-        let embedder = Embedder::new(&patched.model)?;
-        let after = Measured::new(&embedder, &dataset, &names, console)?;
-        findings
-            .patched
-            .push(side_effect(&patched.task, &measured, &after)?);
-    }
+    let findings = find(&embedder, &dataset, tree.as_ref(), &patched, console)?;
     for record in records(&plan, &findings) {
         dir.record(&record)?;
     }
+    let line = serde_json::json!({
+        "kind": "run",
+        "question": plan.question,
+        "model": plan.model,
+        "task": plan.task,
+        "n": dataset.len(),
+    });
+    let hashes = BTreeMap::from([
+        (format!("{} weights", plan.model), plan.checkpoint.clone()),
+        (format!("{} test images", plan.task), plan.data.clone()),
+    ]);
     publish(
         &findings,
         &Publication {
             dir: &dir,
-            line: serde_json::json!({
-                "kind": "run",
-                "question": plan.question,
-                "model": plan.model,
-                "task": plan.task,
-                "n": dataset.len(),
-            }),
+            line,
             seed: 0,
-            hashes: BTreeMap::from([
-                (format!("{} weights", plan.model), plan.checkpoint.clone()),
-                (format!("{} test images", plan.task), plan.data.clone()),
-            ]),
+            hashes,
             json: args.json,
             started,
             console,
         },
     )
+}
+
+fn find(
+    embedder: &Embedder<'_>,
+    dataset: &Dataset,
+    tree: Option<&Tree>,
+    patched: &[PatchedModel],
+    console: &Console,
+) -> Result<HierarchyFindings> {
+    let names = dataset.class_names();
+    let measured = Measured::new(embedder, dataset, names, console)?;
+    let of_patched = |patched: &PatchedModel| {
+        let embedder = Embedder::new(&patched.model)?;
+        let after = Measured::new(&embedder, dataset, names, console)?;
+        side_effect(&patched.task, &measured, &after)
+    };
+    Ok(HierarchyFindings {
+        confidence: measured.scores()?,
+        reranking: match tree {
+            Some(tree) => measured.reranked(embedder, tree)?,
+            None => Vec::new(),
+        },
+        patched: patched.iter().map(of_patched).collect::<Result<_>>()?,
+        notes: notes(&measured, tree, names),
+    })
 }
 
 fn open(task: &Task, args: &Args, console: &Console) -> Result<Dataset> {

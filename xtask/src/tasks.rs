@@ -111,18 +111,20 @@ pub(crate) fn world_root() -> PathBuf {
     workspace::runs().join(format!("world-{}", paint_world::VERSION))
 }
 
+/// Whether all of a drawn dataset is there. Its card is the last file to be written and the first to
+/// go when it is drawn anew, and comes by renaming: a kill half-way leaves none.
+pub(crate) fn is_drawn(name: &str) -> bool {
+    let card = format!("datasets/paint-world/{name}/README.md");
+    world_root().join(card).exists()
+}
+
 /// Draws the embedded world's tasks among `tasks` unless they are there already; returns
 /// the directory in Hub layout.
 pub(crate) fn prepare_world(tasks: &[&Task], console: &Console) -> Result<PathBuf> {
     let root = world_root();
     for world in paint_world::tasks() {
         let name = &world.task.name;
-        let there = root
-            .join("datasets/paint-world")
-            .join(name)
-            .join("README.md")
-            .exists();
-        if there || !tasks.contains(&&world.task) {
+        if is_drawn(name) || !tasks.contains(&&world.task) {
             continue;
         }
         let sizes = Sizes::of(world.role);

@@ -47,6 +47,7 @@ impl Rng {
     }
 
     /// 64 uniform bits.
+    #[inline]
     pub fn next_u64(&mut self) -> u64 {
         let s = &mut self.state;
         let out = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
@@ -77,6 +78,7 @@ impl Rng {
     }
 
     /// Uniform in [0, 1), in steps of 2⁻²⁴.
+    #[inline]
     pub fn uniform(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 / (1u32 << 24) as f32
     }
@@ -94,6 +96,7 @@ impl Rng {
     }
 
     /// True with probability `p`; never for 0, always for 1.
+    #[inline]
     pub fn chance(&mut self, p: f32) -> bool {
         self.uniform() < p
     }

@@ -1,8 +1,10 @@
 //! Last-layer retraining on what the base model finds hard, without group labels.
 
-use candle_core::{Device, Tensor};
-
-use crate::{Classifier, Error, Result, Samples, Selection, error::check_setting, product::matrix};
+use crate::{
+    Classifier, Error, Result, Samples, Selection,
+    error::check_setting,
+    logistic::{softmax_gradient, with_ones},
+};
 
 /// Settings of [`afr`]: every pair of `gammas` and `lambdas` is a candidate, at several steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,20 +49,21 @@ pub fn afr(
     check(config)?;
     let unit = base.embed(reweighting)?;
     let labels: Vec<usize> = reweighting.labels().iter().map(|&l| l as usize).collect();
-    let features = matrix(&unit, base.width)?;
+    let features = with_ones(&unit, base.width);
     for &gamma in &config.gammas {
-        let weights = weights(base, &unit, &labels, gamma)?;
+        let weights = weights(base, &unit, &labels, gamma);
         for &lambda in &config.lambdas {
             let settings = format!("γ {gamma}, λ {lambda}, ");
-            let head = Head::of(base);
-            head.retrain(
+            retrain(
+                head(base),
                 &features,
                 &labels,
                 &weights,
                 lambda,
                 config,
                 &mut |head, step| {
-                    selection.offer(&head.on(base), &format!("{settings}step {step}"))
+                    let head = on(base, head);
+                    selection.offer(&head, &format!("{settings}step {step}"))
                 },
             )?;
         }
@@ -91,9 +94,9 @@ fn check(config: &AfrConfig) -> Result<()> {
 }
 
 /// `exp(-γ p̂) / n_class` of each sample, adding up to 1.
-fn weights(base: &Classifier, unit: &[f32], labels: &[usize], gamma: f64) -> Result<Vec<f32>> {
+fn weights(base: &Classifier, unit: &[f32], labels: &[usize], gamma: f64) -> Vec<f32> {
     let n_classes = base.n_classes();
-    let logits = base.logits(unit)?;
+    let logits = base.logits(unit);
     let mut counts = vec![0.0; n_classes];
     labels.iter().for_each(|&label| counts[label] += 1.0);
     let weight = |(row, &label): (&[f32], &usize)| {
@@ -106,88 +109,52 @@ fn weights(base: &Classifier, unit: &[f32], labels: &[usize], gamma: f64) -> Res
         .map(weight)
         .collect();
     let sum: f64 = weights.iter().sum();
-    Ok(weights.into_iter().map(|w| (w / sum) as f32).collect())
+    weights.into_iter().map(|w| (w / sum) as f32).collect()
 }
 
-/// A head with its scale multiplied in.
-#[derive(Clone)]
-struct Head {
-    weights: Vec<f32>,
-    bias: Vec<f32>,
+/// The head with its scale multiplied in: [n_classes, width + 1], the last column the bias.
+fn head(base: &Classifier) -> Vec<f32> {
+    let scale = base.log_scale.exp();
+    let rows = base.head.chunks_exact(base.width).zip(&base.bias);
+    rows.flat_map(|(row, &bias)| row.iter().map(move |w| w * scale).chain([bias]))
+        .collect()
 }
 
-impl Head {
-    fn of(base: &Classifier) -> Self {
-        let scale = base.log_scale.exp();
-        Self {
-            weights: base.head.iter().map(|w| w * scale).collect(),
-            bias: base.bias.clone(),
-        }
-    }
-
-    fn on(&self, base: &Classifier) -> Classifier {
-        base.with_head(self.weights.clone(), self.bias.clone())
-    }
-
-    fn retrain(
-        mut self,
-        features: &Tensor,
-        labels: &[usize],
-        weights: &[f32],
-        lambda: f64,
-        config: &AfrConfig,
-        offer: &mut dyn FnMut(&Self, usize) -> Result<()>,
-    ) -> Result<()> {
-        let start = self.clone();
-        let n_classes = self.bias.len();
-        // Features have length 1 and the bias adds a feature of 1: the curvature of the
-        // cross-entropy is at most half of 2, and the penalty's is 2λ.
-        let rate = (1.0 / (1.0 + 2.0 * lambda)) as f32;
-        let pull = 2.0 * lambda as f32;
-        for step in 1..=config.steps {
-            let residuals = residuals(&self, features, labels, weights)?;
-            let gradient = matrix(&residuals, n_classes)?.t()?.matmul(features)?;
-            let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
-            let moved = self.weights.iter_mut().zip(&gradient).zip(&start.weights);
-            for ((weight, gradient), start) in moved {
-                *weight -= rate * (gradient + pull * (*weight - start));
-            }
-            for (class, bias) in self.bias.iter_mut().enumerate() {
-                let gradient: f32 = residuals.iter().skip(class).step_by(n_classes).sum();
-                *bias -= rate * (gradient + pull * (*bias - start.bias[class]));
-            }
-            if step % config.steps_between == 0 || step == config.steps {
-                offer(&self, step)?;
-            }
-        }
-        Ok(())
-    }
+/// The base with this head.
+fn on(base: &Classifier, head: &[f32]) -> Classifier {
+    let rows = head.chunks_exact(base.width + 1);
+    let (weights, bias): (Vec<&[f32]>, Vec<f32>) = rows
+        .map(|row| (&row[..base.width], row[base.width]))
+        .unzip();
+    base.with_head(weights.concat(), bias)
 }
 
-/// Weighted probabilities minus truth: [n, n_classes].
-fn residuals(
-    head: &Head,
-    features: &Tensor,
+/// `features`: [n, width + 1], ones in the last column.
+fn retrain(
+    start: Vec<f32>,
+    features: &[f32],
     labels: &[usize],
     weights: &[f32],
-) -> Result<Vec<f32>> {
-    let n_classes = head.bias.len();
-    let shape = (n_classes, head.weights.len() / n_classes);
-    let weights_of = Tensor::from_slice(&head.weights, shape, &Device::Cpu)?;
-    let mut logits: Vec<f32> = features
-        .matmul(&weights_of.t()?)?
-        .flatten_all()?
-        .to_vec1()?;
-    let rows = logits.chunks_exact_mut(n_classes).zip(labels).zip(weights);
-    for ((row, &label), &weight) in rows {
-        row.iter_mut().zip(&head.bias).for_each(|(l, b)| *l += b);
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        row.iter_mut().for_each(|l| *l = (*l - largest).exp());
-        let sum: f32 = row.iter().sum();
-        row.iter_mut().for_each(|p| *p *= weight / sum);
-        row[label] -= weight;
+    lambda: f64,
+    config: &AfrConfig,
+    offer: &mut dyn FnMut(&[f32], usize) -> Result<()>,
+) -> Result<()> {
+    // Features have length 1 and the bias adds a feature of 1: the curvature of the
+    // cross-entropy is at most half of 2, and the penalty's is 2λ.
+    let rate = (1.0 / (1.0 + 2.0 * lambda)) as f32;
+    let pull = 2.0 * lambda as f32;
+    let mut head = start.clone();
+    let mut gradient = vec![0.0; head.len()];
+    for step in 1..=config.steps {
+        softmax_gradient(features, labels, weights, &head, &mut gradient);
+        for ((weight, gradient), start) in head.iter_mut().zip(&gradient).zip(&start) {
+            *weight -= rate * (gradient + pull * (*weight - start));
+        }
+        if step % config.steps_between == 0 || step == config.steps {
+            offer(&head, step)?;
+        }
     }
-    Ok(logits)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -200,7 +167,7 @@ mod tests {
         let base = Classifier::zero_shot(&[1.0, 0.0, 0.0, 1.0], 2).unwrap();
         // The first is right for sure, the second as wrong; each class has its own count.
         let unit = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0];
-        let found = weights(&base, &unit, &[0, 1, 1], 4.0).unwrap();
+        let found = weights(&base, &unit, &[0, 1, 1], 4.0);
         let (sure, wrong) = ((-4.0_f64).exp(), 1.0);
         let sum = sure + wrong / 2.0 + sure / 2.0;
         let expected = [sure / sum, wrong / 2.0 / sum, sure / 2.0 / sum];
@@ -225,21 +192,18 @@ mod tests {
             ..AfrConfig::default()
         };
         let far = |lambda: f64| {
-            let (start, mut losses, mut distance) = (Head::of(&base), Vec::new(), 0.0);
-            let retrain = start.clone().retrain(
-                &matrix(&unit, 4).unwrap(),
+            let (start, mut losses, mut distance) = (head(&base), Vec::new(), 0.0);
+            let retrain = retrain(
+                start.clone(),
+                &with_ones(&unit, 4),
                 &labels,
                 &weights,
                 lambda,
                 &config,
                 &mut |head, _| {
-                    let squares = head
-                        .weights
-                        .iter()
-                        .zip(&start.weights)
-                        .map(|(a, b)| (a - b).powi(2));
-                    distance = squares.sum::<f32>();
-                    let loss = cross_entropy(&head.on(&base), &unit, &labels, &weights)?.value;
+                    let moved = head.iter().zip(&start).map(|(a, b)| (a - b).powi(2));
+                    distance = moved.sum::<f32>();
+                    let loss = cross_entropy(&on(&base, head), &unit, &labels, &weights).value;
                     losses.push(loss + lambda * f64::from(distance));
                     Ok(())
                 },

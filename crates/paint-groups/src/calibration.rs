@@ -1,6 +1,8 @@
 //! Which training samples CFR pulls at, and where to.
 
-use crate::{Classifier, Error, Result, Samples, product::times_transposed};
+use paint_nn::times_transposed;
+
+use crate::{Classifier, Error, Result, Samples};
 
 /// What a classifier's answers to the training samples say of them; no group labels.
 ///
@@ -26,7 +28,7 @@ impl CalibrationSet {
     /// If sizes do not fit, a class has no samples, or none of an anchor's class is right.
     pub fn new(judge: &Classifier, train: &Samples<'_>) -> Result<Self> {
         let embeddings = judge.embed(train)?;
-        let predicted = judge.classes(&embeddings)?;
+        let predicted = judge.classes(&embeddings);
         let n_classes = train.n_classes();
         let rows_where = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
             (0..train.len()).filter(|&row| wanted(row)).collect()
@@ -72,12 +74,12 @@ impl CalibrationSet {
 
     /// For every anchor the `n` samples of other classes with the largest cosines under the judge,
     /// the nearest first; all of them if there are fewer.
-    pub(crate) fn nearest_others(&self, train: &Samples<'_>, n: usize) -> Result<Vec<Vec<usize>>> {
+    pub(crate) fn nearest_others(&self, train: &Samples<'_>, n: usize) -> Vec<Vec<usize>> {
         let mut nearest = Vec::with_capacity(self.anchors.len());
         for anchors in self.anchors.chunks(256) {
             let rows = anchors.iter().flat_map(|&row| self.embedding(row));
             let rows: Vec<f32> = rows.copied().collect();
-            let cosines = times_transposed(&rows, &self.embeddings, self.width)?;
+            let cosines = times_transposed(&rows, &self.embeddings, self.width);
             for (&anchor, cosines) in anchors.iter().zip(cosines.chunks_exact(train.len())) {
                 let mut others = self.others[train.label(anchor)].clone();
                 let n = n.min(others.len());
@@ -91,7 +93,7 @@ impl CalibrationSet {
                 nearest.push(others);
             }
         }
-        Ok(nearest)
+        nearest
     }
 
     fn embedding(&self, row: usize) -> &[f32] {
@@ -112,9 +114,9 @@ mod tests {
         assert_eq!(set.anchors(), [2, 4, 5]);
         assert_eq!(set.correct, [vec![0, 1], vec![3]]);
         assert_eq!(set.others, [vec![3, 4, 5], vec![0, 1, 2]]);
-        let nearest = set.nearest_others(&train, 2).unwrap();
+        let nearest = set.nearest_others(&train, 2);
         assert_eq!(nearest, [vec![3, 5], vec![1, 0], vec![1, 2]]);
-        assert_eq!(set.nearest_others(&train, 9).unwrap()[0], [3, 5, 4]);
+        assert_eq!(set.nearest_others(&train, 9)[0], [3, 5, 4]);
     }
 
     #[test]

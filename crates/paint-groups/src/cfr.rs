@@ -7,7 +7,7 @@ use paint_data::Rng;
 use crate::{
     CalibrationSet, Classifier, Error, Result, Samples, Selection, SgdConfig, Targeted,
     classifier::{Forward, Loss, cross_entropy},
-    contrastive::{Pull, centroid, centroid_backward, contrastive},
+    contrastive::{add_scaled, centroid, centroid_backward, contrastive},
     descent::{DRAWS, Gradient, descend},
     error::{check_setting, check_size},
     holistic::{Targets, cosine},
@@ -125,7 +125,7 @@ pub fn cfr(
     selection: Option<&mut Selection<'_>>,
 ) -> Result<Classifier> {
     check(start, train, calibration, config)?;
-    let mut trainer = Trainer::new(start, train, calibration, config)?;
+    let mut trainer = Trainer::new(start, train, calibration, config);
     let rows = (0..train.len()).collect();
     let selection = selection.map(|s| (s, ""));
     descend(
@@ -203,7 +203,7 @@ impl<'a> Trainer<'a> {
         train: &'a Samples<'a>,
         calibration: &'a CalibrationSet,
         config: &'a CfrConfig,
-    ) -> Result<Self> {
+    ) -> Self {
         let mut rng = Rng::derive(config.sgd.seed, &[DRAWS]);
         let targets = match config.holistic {
             Holistic::Targeted(settings) => Some(Targets::new(
@@ -215,30 +215,29 @@ impl<'a> Trainer<'a> {
             Holistic::Off | Holistic::Cosine => None,
         };
         let nearest = match config.negatives {
-            Negatives::NearestOther => calibration.nearest_others(train, config.n_negatives)?,
+            Negatives::NearestOther => calibration.nearest_others(train, config.n_negatives),
             Negatives::RandomOther | Negatives::OwnClass => Vec::new(),
         };
-        Ok(Self {
+        Self {
             train,
             calibration,
             config,
             nearest,
             targets,
             rng,
-        })
+        }
     }
 
-    fn step(&mut self, classifier: &Classifier, batch: &[usize], epoch: usize) -> Result<Gradient> {
+    fn step(&mut self, classifier: &Classifier, batch: &[usize], epoch: usize) -> Gradient {
         let draws = self.draw(batch);
         let drawn = distinct(&draws);
         let rows: Vec<usize> = batch.iter().chain(&drawn).copied().collect();
         let mask = self.mask(rows.len() * classifier.width);
-        let forward = Forward::new(classifier, self.train.gather(&rows), mask)?;
+        let forward = Forward::new(classifier, self.train.gather(&rows), mask);
         let n_batch = batch.len() * classifier.width;
-        let mut loss = self.holistic(&forward.unit[..n_batch], batch, classifier)?;
+        let mut loss = self.holistic(&forward.unit[..n_batch], batch, classifier);
         let weight = self.weight(epoch);
-        let on_draws =
-            self.on_draws(classifier, &forward.unit[n_batch..], &drawn, &draws, weight)?;
+        let on_draws = self.on_draws(classifier, &forward.unit[n_batch..], &drawn, &draws, weight);
         loss.value += on_draws.value;
         loss.log_scale += on_draws.log_scale;
         loss.unit.extend(on_draws.unit);
@@ -306,22 +305,22 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn holistic(&mut self, unit: &[f32], batch: &[usize], classifier: &Classifier) -> Result<Loss> {
+    fn holistic(&mut self, unit: &[f32], batch: &[usize], classifier: &Classifier) -> Loss {
         let labels: Vec<usize> = batch.iter().map(|&row| self.train.label(row)).collect();
         if let Some(targets) = &mut self.targets {
             targets.observe(unit, &labels);
-            let loss = targets.loss(unit, &labels)?;
+            let loss = targets.loss(unit, &labels);
             targets.enqueue(unit, &labels);
-            return Ok(loss);
+            return loss;
         }
-        Ok(match self.config.holistic {
+        match self.config.holistic {
             Holistic::Cosine => cosine(unit, &labels, classifier.width, classifier.n_classes()),
             Holistic::Off | Holistic::Targeted(_) => Loss {
                 value: 0.0,
                 unit: vec![0.0; unit.len()],
                 log_scale: 0.0,
             },
-        })
+        }
     }
 
     /// The anchors' terms; `unit` holds an embedding of each of `rows`, which are all that occur in
@@ -333,69 +332,85 @@ impl<'a> Trainer<'a> {
         rows: &[usize],
         draws: &[Draw],
         weight: f32,
-    ) -> Result<Loss> {
+    ) -> Loss {
+        let mut loss = Loss {
+            value: 0.0,
+            unit: vec![0.0; unit.len()],
+            log_scale: 0.0,
+        };
+        if draws.is_empty() {
+            return loss;
+        }
         let width = classifier.width;
-        let share = weight / draws.len().max(1) as f32;
+        let share = weight / draws.len() as f32;
         let place = |row: &usize| rows.partition_point(|r| r < row) * width;
-        let gather = |of: &[usize]| -> Vec<f32> {
-            let places = of.iter().map(place);
-            places
-                .flat_map(|at| unit[at..at + width].iter().copied())
-                .collect()
-        };
-        let mut gradient = vec![0.0; unit.len()];
-        let mut add = |of: &[usize], gradients: &[f32], share: f32| {
-            for (row, from) in of.iter().zip(gradients.chunks_exact(width)) {
-                let at = place(row);
-                let sum = gradient[at..at + width].iter_mut();
-                sum.zip(from).for_each(|(sum, g)| *sum += share * g);
-            }
-        };
-        let mut value = 0.0;
+        let places = |of: &[usize]| -> Vec<usize> { of.iter().map(place).collect() };
+        let mut anchors = Vec::with_capacity(draws.len() * width);
         for draw in draws {
-            let (anchor, negatives) = (gather(&[draw.anchor]), gather(&draw.negatives));
-            let pull = self.pull(&anchor, &gather(&draw.positives), &negatives);
-            value += f64::from(share) * pull.value;
-            add(&[draw.anchor], &pull.anchor, share);
-            add(&draw.positives, &pull.positives, share);
-            add(&draw.negatives, &pull.negatives, share);
+            let at = place(&draw.anchor);
+            anchors.extend_from_slice(&unit[at..at + width]);
+            let (positives, negatives) = (places(&draw.positives), places(&draw.negatives));
+            self.pull(unit, width, at, &positives, &negatives, share, &mut loss);
         }
-        let mut log_scale = 0.0;
-        if !draws.is_empty() {
-            let anchors: Vec<usize> = draws.iter().map(|draw| draw.anchor).collect();
-            let labels: Vec<usize> = anchors.iter().map(|&row| self.train.label(row)).collect();
-            let weights = vec![share; draws.len()];
-            let entropy = cross_entropy(classifier, &gather(&anchors), &labels, &weights)?;
-            add(&anchors, &entropy.unit, 1.0);
-            value += entropy.value;
-            log_scale = entropy.log_scale;
+        let labels: Vec<usize> = draws.iter().map(|d| self.train.label(d.anchor)).collect();
+        let entropy = cross_entropy(classifier, &anchors, &labels, &vec![share; draws.len()]);
+        for (draw, gradient) in draws.iter().zip(entropy.unit.chunks_exact(width)) {
+            let at = place(&draw.anchor);
+            add_scaled(&mut loss.unit[at..at + width], 1.0, gradient);
         }
-        Ok(Loss {
-            value,
-            unit: gradient,
-            log_scale,
-        })
+        loss.value += entropy.value;
+        loss.log_scale = entropy.log_scale;
+        loss
     }
 
-    /// The contrastive term of one anchor, with the gradient on every sample that it meets.
-    fn pull(&self, anchor: &[f32], positives: &[f32], negatives: &[f32]) -> Pull {
+    /// Adds `share` times the contrastive term of the anchor that begins at `anchor` in `unit`, with
+    /// the gradient on every sample that it meets.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one anchor of `on_draws`, which is long enough"
+    )]
+    fn pull(
+        &self,
+        unit: &[f32],
+        width: usize,
+        anchor: usize,
+        positives: &[usize],
+        negatives: &[usize],
+        share: f32,
+        loss: &mut Loss,
+    ) {
+        let row = |&at: &usize| &unit[at..at + width];
+        let members: Vec<&[f32]> = positives.iter().map(row).collect();
+        let others: Vec<&[f32]> = negatives.iter().map(row).collect();
         let temperature = self.config.temperature;
-        match self.config.positives {
+        let from = row(&anchor);
+        let mut add = |at: usize, factor: f32, x: &[f32]| {
+            add_scaled(&mut loss.unit[at..at + width], factor, x);
+        };
+        let pull = match self.config.positives {
             Positives::RandomCorrect { .. } => {
-                contrastive(anchor, positives, negatives, temperature)
+                let pull = contrastive(from, &members, &others, temperature);
+                for ((&at, member), by) in positives.iter().zip(&members).zip(&pull.positives) {
+                    add(anchor, share * by, member);
+                    add(at, share * by, from);
+                }
+                pull
             }
             Positives::DynamicCentroid { .. } => {
-                let width = anchor.len();
-                let (direction, length) = centroid(positives, width);
-                let pull = contrastive(anchor, &direction, negatives, temperature);
-                let n = positives.len() / width;
-                let member = centroid_backward(&direction, length, &pull.positives, n);
-                Pull {
-                    positives: member.repeat(n),
-                    ..pull
-                }
+                let (direction, length) = centroid(&members, width);
+                let pull = contrastive(from, &[&direction], &others, temperature);
+                let by = pull.positives[0];
+                add(anchor, share * by, &direction);
+                let member = centroid_backward(&direction, length, from, by, members.len());
+                positives.iter().for_each(|&at| add(at, share, &member));
+                pull
             }
+        };
+        for ((&at, other), by) in negatives.iter().zip(&others).zip(&pull.negatives) {
+            add(anchor, share * by, other);
+            add(at, share * by, from);
         }
+        loss.value += f64::from(share) * pull.value;
     }
 }
 
@@ -462,7 +477,7 @@ mod tests {
                 holistic: Holistic::Off,
                 ..CfrConfig::default()
             };
-            let trainer = Trainer::new(&judge, &train, &calibration, &config).unwrap();
+            let trainer = Trainer::new(&judge, &train, &calibration, &config);
             let draws = [0, 1].map(|anchor| Draw {
                 anchor,
                 positives: vec![2, 3],
@@ -472,8 +487,7 @@ mod tests {
             let rows = distinct(&draws);
             assert_eq!(rows, [0, 1, 2, 3, 4, 5]);
             check_gradient(6, |classifier, unit| {
-                let found = trainer.on_draws(classifier, unit, &rows, &draws, 1.5);
-                found.unwrap()
+                trainer.on_draws(classifier, unit, &rows, &draws, 1.5)
             });
         }
     }
@@ -511,7 +525,7 @@ mod tests {
                 negatives,
                 ..CfrConfig::default()
             };
-            let mut trainer = Trainer::new(&judge, &train, &calibration, &config).unwrap();
+            let mut trainer = Trainer::new(&judge, &train, &calibration, &config);
             for draw in trainer.draw(&batch) {
                 let label = train.label(draw.anchor);
                 assert!(draw.positives.iter().all(|&row| train.label(row) == label));
@@ -536,7 +550,7 @@ mod tests {
             anchor_weight: AnchorWeight::Cosine,
             ..CfrConfig::default()
         };
-        let trainer = Trainer::new(&judge, &train, &calibration, &config).unwrap();
+        let trainer = Trainer::new(&judge, &train, &calibration, &config);
         assert_eq!(
             [0, 25, 50].map(|epoch| trainer.weight(epoch)),
             [1.5, 1.0, 0.5]

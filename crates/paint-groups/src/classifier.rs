@@ -1,10 +1,8 @@
 //! What all methods train or make: a linear block, and a head on its unit outputs.
 
-use crate::{
-    Error, Result, Samples,
-    error::check_size,
-    product::{times_transposed, transposed_times},
-};
+use paint_nn::{lane_sum, times_transposed, transposed_times, vectorized};
+
+use crate::{Error, Result, Samples, error::check_size};
 
 /// CLIP's own initial temperature, ln(1 / 0.07).
 const LOG_SCALE: f32 = 2.659_26;
@@ -100,21 +98,21 @@ impl Classifier {
     /// If the width is another.
     pub fn embed(&self, samples: &Samples<'_>) -> Result<Vec<f32>> {
         self.check(samples)?;
-        let mut unit = times_transposed(samples.embeddings(), &self.block, self.width_in)?;
+        let mut unit = times_transposed(samples.embeddings(), &self.block, self.width_in);
         normalize_rows(&mut unit, self.width);
         Ok(unit)
     }
 
     /// Logits of unit embeddings: [n, n_classes].
-    pub(crate) fn logits(&self, unit: &[f32]) -> Result<Vec<f32>> {
+    pub(crate) fn logits(&self, unit: &[f32]) -> Vec<f32> {
         let scale = self.log_scale.exp();
-        let mut logits = times_transposed(unit, &self.head, self.width)?;
+        let mut logits = times_transposed(unit, &self.head, self.width);
         for row in logits.chunks_exact_mut(self.n_classes()) {
             row.iter_mut()
                 .zip(&self.bias)
                 .for_each(|(logit, bias)| *logit = *logit * scale + bias);
         }
-        Ok(logits)
+        logits
     }
 
     /// The most probable class of each sample, the lower of equals: `[n]`.
@@ -122,15 +120,15 @@ impl Classifier {
     /// # Errors
     /// If the width is another.
     pub fn predict(&self, samples: &Samples<'_>) -> Result<Vec<u32>> {
-        self.classes(&self.embed(samples)?)
+        Ok(self.classes(&self.embed(samples)?))
     }
 
-    pub(crate) fn classes(&self, unit: &[f32]) -> Result<Vec<u32>> {
-        let logits = self.logits(unit)?;
-        Ok(logits
+    pub(crate) fn classes(&self, unit: &[f32]) -> Vec<u32> {
+        let logits = self.logits(unit);
+        logits
             .chunks_exact(self.n_classes())
             .map(first_max)
-            .collect())
+            .collect()
     }
 
     pub(crate) fn check(&self, samples: &Samples<'_>) -> Result<()> {
@@ -155,14 +153,20 @@ fn first_max(logits: &[f32]) -> u32 {
 
 /// Divides every row by its length; returns the lengths.
 pub(crate) fn normalize_rows(values: &mut [f32], width: usize) -> Vec<f32> {
-    let divide = |row: &mut [f32]| {
-        let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-        // A row of zeros has no direction and stays.
-        let divisor = if length > 0.0 { length } else { 1.0 };
-        row.iter_mut().for_each(|x| *x /= divisor);
-        length
-    };
-    values.chunks_exact_mut(width).map(divide).collect()
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut lengths = Vec::with_capacity(values.len() / width);
+            for row in values.chunks_exact_mut(width) {
+                let length = lane_sum(row, row, |x, _| x * x).sqrt();
+                // A row of zeros has no direction and stays.
+                let divisor = if length > 0.0 { length } else { 1.0 };
+                row.iter_mut().for_each(|x| *x /= divisor);
+                lengths.push(length);
+            }
+            lengths
+        },
+    )
 }
 
 /// A forward pass through the block whose gradient will be asked for.
@@ -178,48 +182,44 @@ pub(crate) struct Forward {
 impl Forward {
     /// `inputs`: [n, width_in]; `mask`: [n, width], applied before rows are divided by their
     /// lengths, so that dropped rows have unit length too.
-    pub(crate) fn new(
-        classifier: &Classifier,
-        inputs: Vec<f32>,
-        mask: Option<Vec<f32>>,
-    ) -> Result<Self> {
-        let mut unit = times_transposed(&inputs, &classifier.block, classifier.width_in)?;
+    pub(crate) fn new(classifier: &Classifier, inputs: Vec<f32>, mask: Option<Vec<f32>>) -> Self {
+        let mut unit = times_transposed(&inputs, &classifier.block, classifier.width_in);
         if let Some(mask) = &mask {
             unit.iter_mut().zip(mask).for_each(|(x, keep)| *x *= keep);
         }
         let lengths = normalize_rows(&mut unit, classifier.width);
-        Ok(Self {
+        Self {
             inputs,
             mask,
             lengths,
             unit,
-        })
+        }
     }
 
     /// Gradient on the block from the gradient on the unit outputs, which is used up.
-    pub(crate) fn backward(&self, classifier: &Classifier, mut unit: Vec<f32>) -> Result<Vec<f32>> {
+    pub(crate) fn backward(&self, classifier: &Classifier, mut unit: Vec<f32>) -> Vec<f32> {
         let width = classifier.width;
-        let rows = unit
-            .chunks_exact_mut(width)
-            .zip(self.unit.chunks_exact(width));
-        for ((gradient, f), &length) in rows.zip(&self.lengths) {
-            // The part along f would change the length only, which is divided away.
-            let along: f32 = gradient.iter().zip(f).map(|(g, f)| g * f).sum();
-            let divisor = if length > 0.0 { length } else { f32::INFINITY };
-            gradient
-                .iter_mut()
-                .zip(f)
-                .for_each(|(g, f)| *g = (*g - along * f) / divisor);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                let rows = unit
+                    .chunks_exact_mut(width)
+                    .zip(self.unit.chunks_exact(width));
+                for ((gradient, f), &length) in rows.zip(&self.lengths) {
+                    // The part along f would change the length only, which is divided away.
+                    let along = lane_sum(gradient, f, |g, f| g * f);
+                    let divisor = if length > 0.0 { length } else { f32::INFINITY };
+                    gradient
+                        .iter_mut()
+                        .zip(f)
+                        .for_each(|(g, f)| *g = (*g - along * f) / divisor);
+                }
+            },
+        );
         if let Some(mask) = &self.mask {
             unit.iter_mut().zip(mask).for_each(|(g, keep)| *g *= keep);
         }
-        Ok(transposed_times(
-            &unit,
-            width,
-            &self.inputs,
-            classifier.width_in,
-        )?)
+        transposed_times(&unit, width, &self.inputs, classifier.width_in)
     }
 }
 
@@ -237,9 +237,9 @@ pub(crate) fn cross_entropy(
     unit: &[f32],
     labels: &[usize],
     weights: &[f32],
-) -> Result<Loss> {
+) -> Loss {
     let (n_classes, width) = (classifier.n_classes(), classifier.width);
-    let mut logits = classifier.logits(unit)?;
+    let mut logits = classifier.logits(unit);
     let (mut value, mut log_scale) = (0.0, 0.0);
     let rows = logits.chunks_exact_mut(n_classes);
     for ((row, &label), &weight) in rows.zip(labels).zip(weights) {
@@ -267,11 +267,11 @@ pub(crate) fn cross_entropy(
                 .for_each(|(g, t)| *g += factor * t);
         }
     }
-    Ok(Loss {
+    Loss {
         value,
         unit: gradient,
         log_scale,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -292,10 +292,10 @@ pub(crate) mod tests {
         let mask: Vec<f32> = (0..n * 5)
             .map(|i| f32::from(u8::from(i % 6 != 1)))
             .collect();
-        let forward = |c: &Classifier| Forward::new(c, inputs.clone(), Some(mask.clone())).unwrap();
+        let forward = |c: &Classifier| Forward::new(c, inputs.clone(), Some(mask.clone()));
         let at = forward(&classifier);
         let found = loss(&classifier, &at.unit);
-        let block = at.backward(&classifier, found.unit).unwrap();
+        let block = at.backward(&classifier, found.unit);
         for seed in 0..6 {
             let direction = random(5 * 7, 10 + seed);
             // The last directions turn the scale too.
@@ -326,9 +326,7 @@ pub(crate) mod tests {
     #[test]
     fn cross_entropy_has_its_gradient() {
         let (labels, weights) = ([0, 2, 1, 1], [0.5, 0.25, 2.0, 1.0]);
-        check_gradient(4, |c, unit| {
-            cross_entropy(c, unit, &labels, &weights).unwrap()
-        });
+        check_gradient(4, |c, unit| cross_entropy(c, unit, &labels, &weights));
     }
 
     #[test]
@@ -337,7 +335,7 @@ pub(crate) mod tests {
         let values = [0.1, 0.2, 9.0, 1.0, 1.0, 1.0];
         let samples = Samples::new(&values, 2, &[0, 0, 0], 2).unwrap();
         assert_eq!(classifier.predict(&samples).unwrap(), [1, 0, 0]);
-        let logits = classifier.logits(&[0.6, 0.8]).unwrap();
+        let logits = classifier.logits(&[0.6, 0.8]);
         assert!((logits[0] - 0.6 / 0.07).abs() < 1e-3, "{logits:?}");
     }
 
@@ -347,7 +345,7 @@ pub(crate) mod tests {
             log_scale: 0.0,
             ..Classifier::zero_shot(&[1.0, 0.0, 0.0, 1.0], 2).unwrap()
         };
-        let loss = cross_entropy(&classifier, &[1.0, 0.0], &[0], &[1.0]).unwrap();
+        let loss = cross_entropy(&classifier, &[1.0, 0.0], &[0], &[1.0]);
         assert!((loss.value - (1.0 + (-1.0_f64).exp()).ln()).abs() < 1e-6);
     }
 

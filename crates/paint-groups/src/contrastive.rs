@@ -1,13 +1,13 @@
 //! Anchors towards their positives and away from their negatives.
 
-/// Loss and gradients of one anchor.
+use paint_nn::{lane_sum, vectorized};
+
+/// Loss of one anchor, and its derivatives by the anchor's dot products with what it meets.
 pub(crate) struct Pull {
     pub(crate) value: f64,
-    /// `[width]`
-    pub(crate) anchor: Vec<f32>,
-    /// [n_positives, width]
+    /// `[n_positives]`
     pub(crate) positives: Vec<f32>,
-    /// [n_negatives, width]
+    /// `[n_negatives]`
     pub(crate) negatives: Vec<f32>,
 }
 
@@ -15,14 +15,13 @@ pub(crate) struct Pull {
 /// all negatives, and no other positive.
 pub(crate) fn contrastive(
     anchor: &[f32],
-    positives: &[f32],
-    negatives: &[f32],
+    positives: &[&[f32]],
+    negatives: &[&[f32]],
     temperature: f32,
 ) -> Pull {
-    let width = anchor.len();
-    let logits = |others: &[f32]| -> Vec<f32> {
-        let logit = |other: &[f32]| dot(anchor, other) / temperature;
-        others.chunks_exact(width).map(logit).collect()
+    let logits = |others: &[&[f32]]| -> Vec<f32> {
+        let logit = |other: &&[f32]| dot(anchor, other) / temperature;
+        others.iter().map(logit).collect()
     };
     let (to_positives, to_negatives) = (logits(positives), logits(negatives));
     let all = to_positives.iter().chain(&to_negatives);
@@ -41,67 +40,57 @@ pub(crate) fn contrastive(
         on_positives.push(-push / sum / n / temperature);
     }
     let on_negative = |push: &f32| push * inverse_sum / n / temperature;
-    let on_negatives: Vec<f32> = pushes.iter().map(on_negative).collect();
-    let mut gradient = vec![0.0; width];
-    let mut outer = |weights: &[f32], others: &[f32]| -> Vec<f32> {
-        let mut gradients = Vec::with_capacity(others.len());
-        for (weight, other) in weights.iter().zip(others.chunks_exact(width)) {
-            gradient
-                .iter_mut()
-                .zip(other)
-                .for_each(|(g, x)| *g += weight * x);
-            gradients.extend(anchor.iter().map(|a| weight * a));
-        }
-        gradients
-    };
-    let positives = outer(&on_positives, positives);
-    let negatives = outer(&on_negatives, negatives);
     Pull {
         value,
-        anchor: gradient,
-        positives,
-        negatives,
+        positives: on_positives,
+        negatives: pushes.iter().map(on_negative).collect(),
     }
 }
 
-/// The direction of the mean of unit vectors `[n, width]`, and the mean's length.
-pub(crate) fn centroid(members: &[f32], width: usize) -> (Vec<f32>, f32) {
-    let n = (members.len() / width) as f32;
+/// The direction of the mean of unit vectors of this width, and the mean's length.
+pub(crate) fn centroid(members: &[&[f32]], width: usize) -> (Vec<f32>, f32) {
+    let share = 1.0 / members.len() as f32;
     let mut mean = vec![0.0; width];
-    for member in members.chunks_exact(width) {
-        mean.iter_mut().zip(member).for_each(|(m, x)| *m += x / n);
+    for member in members {
+        add_scaled(&mut mean, share, member);
     }
     let length = dot(&mean, &mean).sqrt().max(1e-12);
     mean.iter_mut().for_each(|m| *m /= length);
     (mean, length)
 }
 
-/// Gradient on every member of a [`centroid`] of `n` members.
+/// Gradient on every one of `n` members of a [`centroid`] whose dot product with `anchor` has the
+/// derivative `by_product`.
 pub(crate) fn centroid_backward(
     direction: &[f32],
     length: f32,
-    gradient: &[f32],
+    anchor: &[f32],
+    by_product: f32,
     n: usize,
 ) -> Vec<f32> {
-    let along = dot(direction, gradient);
-    let divisor = length * n as f32;
-    let pair = gradient.iter().zip(direction);
-    pair.map(|(g, c)| (g - along * c) / divisor).collect()
+    let along = dot(direction, anchor);
+    let factor = by_product / (length * n as f32);
+    let pair = anchor.iter().zip(direction);
+    pair.map(|(a, c)| factor * (a - along * c)).collect()
 }
 
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    // Several sums side by side: one alone would wait for each addition.
-    const LANES: usize = 16;
-    let mut sums = [0.0_f32; LANES];
-    let (a_lanes, a_rest) = a.as_chunks::<LANES>();
-    let (b_lanes, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a_lanes.iter().zip(b_lanes) {
-        for i in 0..LANES {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    sums.iter().sum::<f32>() + rest
+    vectorized(
+        #[inline(always)]
+        || lane_sum(a, b, |a, b| a * b),
+    )
+}
+
+/// `sum += factor · x`.
+pub(crate) fn add_scaled(sum: &mut [f32], factor: f32, x: &[f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for (sum, x) in sum.iter_mut().zip(x) {
+                *sum += factor * x;
+            }
+        },
+    );
 }
 
 #[cfg(test)]
@@ -111,11 +100,10 @@ mod tests {
 
     #[test]
     fn known_value() {
-        let anchor = [1.0, 0.0];
-        let negatives = [0.0, 1.0].repeat(16);
-        let pull = contrastive(&anchor, &anchor, &negatives, 1.0);
+        let anchor: &[f32] = &[1.0, 0.0];
+        let pull = contrastive(anchor, &[anchor], &[[0.0, 1.0].as_slice(); 16], 1.0);
         assert!((pull.value - 1.929_50).abs() < 5e-6, "{}", pull.value);
-        let none = contrastive(&anchor, &anchor, &[], 1.0);
+        let none = contrastive(anchor, &[anchor], &[], 1.0);
         assert_eq!(none.value, 0.0);
     }
 
@@ -124,29 +112,34 @@ mod tests {
         for temperature in [1.0, 0.3] {
             check_gradient(6, |_, unit| {
                 // One anchor, two positives, three negatives.
-                let (anchor, rest) = unit.split_at(5);
-                let (positives, negatives) = rest.split_at(10);
-                let pull = contrastive(anchor, positives, negatives, temperature);
+                let rows: Vec<&[f32]> = unit.chunks_exact(5).collect();
+                let pull = contrastive(rows[0], &rows[1..3], &rows[3..], temperature);
+                let weights = [pull.positives, pull.negatives].concat();
+                let mut gradient = vec![0.0; unit.len()];
+                let (on_anchor, on_others) = gradient.split_at_mut(5);
+                for (i, weight) in weights.into_iter().enumerate() {
+                    add_scaled(on_anchor, weight, rows[1 + i]);
+                    add_scaled(&mut on_others[5 * i..][..5], weight, rows[0]);
+                }
                 Loss {
                     value: pull.value,
-                    unit: [pull.anchor, pull.positives, pull.negatives].concat(),
+                    unit: gradient,
                     log_scale: 0.0,
                 }
             });
         }
     }
 
+    /// A loss that is the dot product of an anchor with the centroid of the others.
     #[test]
     fn a_centroid_has_its_gradient() {
-        check_gradient(6, |_, unit| {
-            let (anchor, rest) = unit.split_at(5);
-            let (members, negatives) = rest.split_at(15);
-            let (direction, length) = centroid(members, 5);
-            let pull = contrastive(anchor, &direction, negatives, 0.5);
-            let member = centroid_backward(&direction, length, &pull.positives, 3);
+        check_gradient(4, |_, unit| {
+            let rows: Vec<&[f32]> = unit.chunks_exact(5).collect();
+            let (direction, length) = centroid(&rows[1..], 5);
+            let member = centroid_backward(&direction, length, rows[0], 1.0, 3);
             Loss {
-                value: pull.value,
-                unit: [pull.anchor, member.repeat(3), pull.negatives].concat(),
+                value: f64::from(dot(rows[0], &direction)),
+                unit: [direction, member.repeat(3)].concat(),
                 log_scale: 0.0,
             }
         });

@@ -1,6 +1,7 @@
 //! Stochastic gradient descent on the block and the scale.
 
 use paint_data::Rng;
+use paint_nn::vectorized;
 
 use crate::{
     Classifier, Error, Result, Samples, Selection,
@@ -70,12 +71,12 @@ pub(crate) struct Gradient {
 
 impl Gradient {
     /// From a loss on the outputs of `forward`.
-    pub(crate) fn new(classifier: &Classifier, forward: &Forward, loss: Loss) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(classifier: &Classifier, forward: &Forward, loss: Loss) -> Self {
+        Self {
             loss: loss.value,
-            block: forward.backward(classifier, loss.unit)?,
+            block: forward.backward(classifier, loss.unit),
             log_scale: loss.log_scale,
-        })
+        }
     }
 }
 
@@ -93,7 +94,7 @@ pub(crate) fn descend(
     mut rows: Vec<usize>,
     config: &SgdConfig,
     mut selection: Option<(&mut Selection<'_>, &str)>,
-    mut step: impl FnMut(&Classifier, &[usize], usize) -> Result<Gradient>,
+    mut step: impl FnMut(&Classifier, &[usize], usize) -> Gradient,
 ) -> Result<Classifier> {
     config.check()?;
     start.check(samples)?;
@@ -104,7 +105,7 @@ pub(crate) fn descend(
         rows.sort_unstable();
         Rng::derive(config.seed, &[ORDER, epoch as u64]).shuffle(&mut rows);
         for rows in rows.chunks_exact(batch) {
-            let gradient = step(&classifier, rows, epoch)?;
+            let gradient = step(&classifier, rows, epoch);
             if !gradient.loss.is_finite() {
                 return Err(Error::Diverged {
                     epoch,
@@ -130,8 +131,13 @@ pub(crate) fn descend(
 fn update(weights: &mut [f32], velocity: &mut [f32], gradient: &[f32], config: &SgdConfig) {
     let (rate, momentum) = (config.learning_rate as f32, config.momentum as f32);
     let decay = config.weight_decay as f32;
-    for ((weight, velocity), gradient) in weights.iter_mut().zip(velocity).zip(gradient) {
-        *velocity = momentum * *velocity + gradient + decay * *weight;
-        *weight -= rate * *velocity;
-    }
+    vectorized(
+        #[inline(always)]
+        || {
+            for ((weight, velocity), gradient) in weights.iter_mut().zip(velocity).zip(gradient) {
+                *velocity = momentum * *velocity + gradient + decay * *weight;
+                *weight -= rate * *velocity;
+            }
+        },
+    );
 }

@@ -67,7 +67,7 @@ pub fn dfr(base: &Classifier, held_out: &GroupedSamples<'_>, config: &DfrConfig)
     let mut weights = None;
     for refit in 0..refits {
         let rows = problem.balanced(config.seed, 1 + refit as u64);
-        let found = problem.fit(&rows, strength, weights.take())?;
+        let found = problem.fit(&rows, strength, weights.take());
         sum.iter_mut()
             .zip(&found)
             .for_each(|(sum, w)| *sum += w / refits as f32);
@@ -92,8 +92,8 @@ fn choose_strength(
     let unit = base.embed(judge.samples())?;
     let (mut weights, mut best) = (None, (f64::NEG_INFINITY, config.strengths[0]));
     for &strength in &config.strengths {
-        let found = problem.fit(&rows, strength, weights.take())?;
-        let predicted = problem.classifier(&found).classes(&unit)?;
+        let found = problem.fit(&rows, strength, weights.take());
+        let predicted = problem.classifier(&found).classes(&unit);
         let worst = GroupMetrics::new(&predicted, judge.groups())?
             .worst()
             .1
@@ -178,7 +178,7 @@ impl<'a> Problem<'a> {
         rows
     }
 
-    fn fit(&self, rows: &[usize], strength: f64, start: Option<Weights>) -> Result<Weights> {
+    fn fit(&self, rows: &[usize], strength: f64, start: Option<Weights>) -> Weights {
         let width = self.base.width;
         let mut features = Vec::with_capacity(rows.len() * width);
         for &row in rows {
@@ -291,7 +291,7 @@ mod tests {
         let problem = Problem::new(&base, &all).unwrap();
         let weights = random(8, 3);
         let logits = problem.classifier(&weights);
-        let logits = logits.logits(&base.embed(&samples).unwrap()).unwrap();
+        let logits = logits.logits(&base.embed(&samples).unwrap());
         for (row, features) in problem.features.chunks_exact(3).enumerate() {
             for class in 0..2 {
                 let w = &weights[class * 4..][..4];

@@ -48,26 +48,27 @@ pub(crate) fn weighted(
     train: &Samples<'_>,
     rows: &[usize],
     weights: &[f32],
-) -> Result<Gradient> {
+) -> Gradient {
     let labels: Vec<usize> = rows.iter().map(|&row| train.label(row)).collect();
-    let forward = Forward::new(classifier, train.gather(rows), None)?;
-    let loss = cross_entropy(classifier, &forward.unit, &labels, weights)?;
+    let forward = Forward::new(classifier, train.gather(rows), None);
+    let loss = cross_entropy(classifier, &forward.unit, &labels, weights);
     Gradient::new(classifier, &forward, loss)
 }
 
 /// Settings of [`jtt`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JttConfig {
     /// Epochs of the first training, whose mistakes count more in the second.
     pub identify_epochs: usize,
-    /// How often a mistake occurs in an epoch of the second training.
-    pub upweight: usize,
+    /// How often a mistake occurs in an epoch of the second training; each is a candidate.
+    pub upweights: Vec<usize>,
     /// Both trainings; `epochs` is the second's.
     pub sgd: SgdConfig,
 }
 
 /// Just train twice: a short ERM, then again from the start with the training samples that it got
-/// wrong repeated. Returns the last epoch and the number of mistakes.
+/// wrong repeated, once for each of the `upweights`. Epochs of the second trainings are offered to
+/// the selection; returns the last epoch of each, and the number of mistakes.
 ///
 /// Source: Liu et al. 2021, "Just train twice: improving group robustness without training group
 /// information". The paper's settings are 60 epochs and 100 for Waterbirds, 1 and 50 for CelebA.
@@ -78,15 +79,12 @@ pub fn jtt(
     start: &Classifier,
     train: &Samples<'_>,
     config: &JttConfig,
-    selection: Option<&mut Selection<'_>>,
-) -> Result<(Classifier, usize)> {
-    let upweight = config.upweight;
-    check_setting(
-        "upweight",
-        upweight as f64,
-        upweight > 0,
-        "must be at least 1",
-    )?;
+    mut selection: Option<&mut Selection<'_>>,
+) -> Result<(Vec<Classifier>, usize)> {
+    for &upweight in &config.upweights {
+        let problem = "must be at least 1";
+        check_setting("upweight", upweight as f64, upweight > 0, problem)?;
+    }
     let identify = SgdConfig {
         epochs: config.identify_epochs,
         ..config.sgd
@@ -95,12 +93,15 @@ pub fn jtt(
     let predicted = first.predict(train)?;
     let is_wrong = |row: &usize| predicted[*row] != train.labels()[*row];
     let wrong: Vec<usize> = (0..train.len()).filter(is_wrong).collect();
-    let mut rows: Vec<usize> = (0..train.len()).collect();
-    for _ in 1..upweight {
-        rows.extend(&wrong);
+    let mut last = Vec::with_capacity(config.upweights.len());
+    for &upweight in &config.upweights {
+        let mut rows: Vec<usize> = (0..train.len()).collect();
+        for _ in 1..upweight {
+            rows.extend(&wrong);
+        }
+        let settings = format!("T {}, λ {upweight}, ", config.identify_epochs);
+        let selection = selection.as_deref_mut().map(|s| (s, settings.as_str()));
+        last.push(on_average(start, train, rows, &config.sgd, selection)?);
     }
-    let settings = format!("T {}, λ {upweight}, ", config.identify_epochs);
-    let selection = selection.map(|s| (s, settings.as_str()));
-    let last = on_average(start, train, rows, &config.sgd, selection)?;
     Ok((last, wrong.len()))
 }

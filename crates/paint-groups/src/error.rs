@@ -118,9 +118,6 @@ pub enum Error {
     /// The statistics refused their input.
     #[error(transparent)]
     Eval(#[from] paint_eval::Error),
-    /// A tensor operation failed.
-    #[error(transparent)]
-    Tensor(#[from] candle_core::Error),
 }
 
 pub(crate) fn check_size(what: &'static str, expected: usize, actual: usize) -> Result<()> {

@@ -41,15 +41,15 @@ pub fn group_dro(
         |classifier, rows, _| {
             let groups: Vec<usize> = rows.iter().map(|&row| of_sample[row] as usize).collect();
             let labels: Vec<usize> = rows.iter().map(|&row| samples.label(row)).collect();
-            let forward = Forward::new(classifier, samples.gather(rows), None)?;
-            let logits = classifier.logits(&forward.unit)?;
+            let forward = Forward::new(classifier, samples.gather(rows), None);
+            let logits = classifier.logits(&forward.unit);
             let losses = mean_losses(&logits, &labels, &groups, n_groups);
             let mut in_batch = vec![0.0; n_groups];
             groups.iter().for_each(|&group| in_batch[group] += 1.0);
             adjust(&mut weights, &losses, step);
             let share = |&group: &usize| (weights[group] / in_batch[group]) as f32;
             let shares: Vec<f32> = groups.iter().map(share).collect();
-            let loss = cross_entropy(classifier, &forward.unit, &labels, &shares)?;
+            let loss = cross_entropy(classifier, &forward.unit, &labels, &shares);
             Gradient::new(classifier, &forward, loss)
         },
     )

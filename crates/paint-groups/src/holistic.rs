@@ -1,13 +1,12 @@
 //! Terms on whole batches, so that fitting the few anchors does not spoil the rest.
 
 use paint_data::Rng;
+use paint_nn::{exp, lane_max, lane_sum, times, times_transposed, vectorized};
 
 use crate::{
-    Result,
     assignment::assign,
     classifier::{Loss, normalize_rows},
     contrastive::dot,
-    product::{times, times_transposed},
 };
 
 /// The cosine form: same-class cosines wanted large, others small.
@@ -71,13 +70,13 @@ pub(crate) struct Targets {
     settings: Targeted,
     width: usize,
     n_classes: usize,
-    /// [queue, width], the oldest of which is at `oldest`.
-    queue: Vec<f32>,
-    /// Class of each, none for the random ones of the start.
+    /// [queue + n_classes, width]: what samples are compared with. First the queue, the oldest of
+    /// which is at `oldest`, then the targets.
+    keys: Vec<f32>,
+    /// Class of each of the queue, none for the random ones of the start.
     queued: Vec<Option<usize>>,
     oldest: usize,
     /// [n_classes, width]
-    targets: Vec<f32>,
     centroids: Vec<f32>,
     target_of: Vec<usize>,
 }
@@ -85,19 +84,24 @@ pub(crate) struct Targets {
 impl Targets {
     /// `width` must be at least `n_classes`.
     pub(crate) fn new(settings: Targeted, width: usize, n_classes: usize, rng: &mut Rng) -> Self {
-        let mut queue: Vec<f32> = (0..settings.queue * width).map(|_| rng.normal()).collect();
-        normalize_rows(&mut queue, width);
+        let mut keys: Vec<f32> = (0..settings.queue * width).map(|_| rng.normal()).collect();
+        normalize_rows(&mut keys, width);
+        keys.extend(simplex(n_classes, width, rng));
         Self {
             width,
             n_classes,
-            queue,
+            keys,
             queued: vec![None; settings.queue],
             oldest: 0,
-            targets: simplex(n_classes, width, rng),
             centroids: vec![0.0; n_classes * width],
             target_of: (0..n_classes).collect(),
             settings,
         }
+    }
+
+    /// [n_classes, width]
+    fn targets(&self) -> &[f32] {
+        &self.keys[self.queued.len() * self.width..]
     }
 
     /// Moves the classes' means by a batch and assigns the nearest targets to them.
@@ -120,7 +124,7 @@ impl Targets {
         let rows = self.centroids.chunks_exact(width);
         let costs: Vec<f64> = rows
             .flat_map(|c| {
-                self.targets
+                self.targets()
                     .chunks_exact(width)
                     .map(|t| -f64::from(dot(c, t)))
             })
@@ -131,57 +135,43 @@ impl Targets {
     /// With `l` the log-softmax of `[q·q, q·queue, q·targets] / T`, `n` the number of same-class
     /// queue entries plus 2, and w the targets' weight: the mean over the batch of
     /// `−(1/n) Σ_{self, same class in the queue} l − (w/n) l_target − l_self`.
-    pub(crate) fn loss(&self, unit: &[f32], labels: &[usize]) -> Result<Loss> {
-        let others = [&self.queue[..], &self.targets[..]].concat();
-        let mut logits = times_transposed(unit, &others, self.width)?;
-        let n_others = self.queued.len() + self.n_classes;
-        let mut value = 0.0;
-        for (logits, &label) in logits.chunks_exact_mut(n_others).zip(labels) {
-            value += self.of_sample(logits, label, 1.0 / labels.len() as f32);
-        }
-        Ok(Loss {
+    pub(crate) fn loss(&self, unit: &[f32], labels: &[usize]) -> Loss {
+        let mut logits = times_transposed(unit, &self.keys, self.width);
+        let n_keys = self.queued.len() + self.n_classes;
+        let wanted: Vec<Wanted> = (0..self.n_classes)
+            .map(|class| self.wanted(class))
+            .collect();
+        let share = 1.0 / labels.len() as f32;
+        let temperature = self.settings.temperature;
+        let value = vectorized(
+            #[inline(always)]
+            || {
+                let rows = logits.chunks_exact_mut(n_keys).zip(labels);
+                rows.map(|(row, &label)| wanted[label].loss(row, temperature, share))
+                    .sum()
+            },
+        );
+        Loss {
             value,
-            unit: times(&logits, n_others, &others, self.width)?,
+            unit: times(&logits, n_keys, &self.keys, self.width),
             log_scale: 0.0,
-        })
+        }
     }
 
-    /// From a sample's cosines with the queue and the targets to its share of the loss; in place of
-    /// the cosines it leaves what each of those adds to the sample's gradient.
-    fn of_sample(&self, cosines: &mut [f32], label: usize, share: f32) -> f64 {
-        let Targeted {
-            temperature,
-            target_weight,
-            ..
-        } = self.settings;
-        let n_same = self
-            .queued
-            .iter()
-            .filter(|&&class| class == Some(label))
-            .count();
-        let per_sample = 1.0 / (n_same as f32 + 2.0);
-        let target = self.queued.len() + self.target_of[label];
-        let wanted = |i: usize| match self.queued.get(i) {
-            Some(&class) if class == Some(label) => per_sample,
-            None if i == target => target_weight * per_sample,
-            _ => 0.0,
-        };
-        let logits = cosines;
-        logits.iter_mut().for_each(|cosine| *cosine /= temperature);
-        // The sample itself is one of the candidates; its cosine of 1 pulls nowhere.
-        let own = 1.0 / temperature;
-        let largest = logits.iter().copied().fold(own, f32::max);
-        let sum: f32 =
-            logits.iter().map(|l| (l - largest).exp()).sum::<f32>() + (own - largest).exp();
-        let normalizer = largest + sum.ln();
-        let all_wanted = 1.0 + per_sample * (1.0 + n_same as f32 + target_weight);
-        let mut value = f64::from(all_wanted * normalizer - (1.0 + per_sample) * own);
-        for (i, logit) in logits.iter_mut().enumerate() {
-            let wanted = wanted(i);
-            value -= f64::from(wanted * *logit);
-            *logit = (all_wanted * (*logit - normalizer).exp() - wanted) * share / temperature;
+    fn wanted(&self, class: usize) -> Wanted {
+        let is_same = |queued: &Option<usize>| *queued == Some(class);
+        let n_same = self.queued.iter().filter(|queued| is_same(queued)).count() as f32;
+        let per_sample = 1.0 / (n_same + 2.0);
+        let of_queued = |queued: &Option<usize>| if is_same(queued) { per_sample } else { 0.0 };
+        let mut weights: Vec<f32> = self.queued.iter().map(of_queued).collect();
+        weights.resize(self.queued.len() + self.n_classes, 0.0);
+        let target_weight = self.settings.target_weight;
+        weights[self.queued.len() + self.target_of[class]] = target_weight * per_sample;
+        Wanted {
+            weights,
+            own: 1.0 + per_sample,
+            sum: 1.0 + per_sample * (1.0 + n_same + target_weight),
         }
-        value * f64::from(share)
     }
 
     /// Puts a batch into the queue in place of the oldest.
@@ -190,10 +180,43 @@ impl Targets {
             if self.queued.is_empty() {
                 return;
             }
-            self.queue[self.oldest * self.width..][..self.width].copy_from_slice(row);
+            self.keys[self.oldest * self.width..][..self.width].copy_from_slice(row);
             self.queued[self.oldest] = Some(label);
             self.oldest = (self.oldest + 1) % self.queued.len();
         }
+    }
+}
+
+/// How much the samples of one class want to be near to what.
+struct Wanted {
+    /// Of every key.
+    weights: Vec<f32>,
+    /// Of the sample itself.
+    own: f32,
+    /// Of all.
+    sum: f32,
+}
+
+impl Wanted {
+    /// From a sample's cosines with the keys to its share of the loss; in place of the cosines it
+    /// leaves what each of those adds to the sample's gradient.
+    #[inline(always)]
+    fn loss(&self, cosines: &mut [f32], temperature: f32, share: f32) -> f64 {
+        let logits = cosines;
+        logits.iter_mut().for_each(|cosine| *cosine /= temperature);
+        // The sample itself is one of the candidates; its cosine of 1 pulls nowhere.
+        let own = 1.0 / temperature;
+        let largest = lane_max(logits).max(own);
+        let pull = lane_sum(&self.weights, logits, |weight, logit| weight * logit);
+        logits
+            .iter_mut()
+            .for_each(|logit| *logit = exp(*logit - largest));
+        let sum = lane_sum(logits, logits, |e, _| e) + exp(own - largest);
+        let normalizer = largest + sum.ln();
+        for (logit, weight) in logits.iter_mut().zip(&self.weights) {
+            *logit = (self.sum * (*logit / sum) - weight) * share / temperature;
+        }
+        f64::from(share * (self.sum * normalizer - self.own * own - pull))
     }
 }
 
@@ -274,7 +297,7 @@ mod tests {
         let targets = seen();
         assert_eq!(targets.oldest, 2);
         assert_eq!(targets.queued.iter().flatten().count(), 8);
-        check_gradient(4, |_, unit| targets.loss(unit, &[0, 1, 2, 1]).unwrap());
+        check_gradient(4, |_, unit| targets.loss(unit, &[0, 1, 2, 1]));
     }
 
     /// The formula term by term, the sample's own cosine written out.
@@ -286,8 +309,7 @@ mod tests {
         let label = 1;
         let logit = |v: &[f32]| f64::from(dot(&q, v)) / f64::from(targets.settings.temperature);
         let mut logits = vec![logit(&q)];
-        logits.extend(targets.queue.chunks_exact(5).map(logit));
-        logits.extend(targets.targets.chunks_exact(5).map(logit));
+        logits.extend(targets.keys.chunks_exact(5).map(logit));
         let normalizer = logits.iter().map(|l| l.exp()).sum::<f64>().ln();
         let l: Vec<f64> = logits.iter().map(|logit| logit - normalizer).collect();
         let same: Vec<usize> = (0..8)
@@ -297,7 +319,7 @@ mod tests {
         let target = 9 + targets.target_of[label];
         let first: f64 = l[0] + same.iter().map(|i| l[1 + i]).sum::<f64>();
         let expected = -first / n - 0.2 * l[target] / n - l[0];
-        let found = targets.loss(&q, &[label]).unwrap().value;
+        let found = targets.loss(&q, &[label]).value;
         assert!((found - expected).abs() < 1e-4, "{found} {expected}");
     }
 
@@ -307,7 +329,7 @@ mod tests {
         let order = [2, 0, 1];
         let unit: Vec<f32> = order
             .iter()
-            .flat_map(|&t| targets.targets[t * 6..][..6].to_vec())
+            .flat_map(|&t| targets.targets()[t * 6..][..6].to_vec())
             .collect();
         targets.observe(&unit, &[0, 1, 2]);
         assert_eq!(targets.target_of, order);

@@ -59,7 +59,6 @@ mod contrastive;
 mod descent;
 mod holistic;
 mod logistic;
-mod product;
 
 mod error;
 

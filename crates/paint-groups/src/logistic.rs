@@ -1,8 +1,8 @@
 //! Multinomial logistic regression with an ℓ1 penalty.
 
-use candle_core::{Device, Tensor};
+use paint_nn::{lane_sum, vectorized};
 
-use crate::Result;
+use crate::contrastive::{add_scaled, dot};
 
 /// Weights [n_classes, width + 1], the last column the bias.
 pub(crate) type Weights = Vec<f32>;
@@ -24,15 +24,17 @@ pub(crate) fn fit(
     n_classes: usize,
     penalty: f32,
     start: Option<Weights>,
-) -> Result<Weights> {
-    let x = with_ones(features, width)?;
+) -> Weights {
+    let x = with_ones(features, width);
     let columns = width + 1;
-    let rate = 1.0 / lipschitz(&x)?;
+    let rate = 1.0 / lipschitz(&x, columns);
+    let share = vec![1.0 / labels.len() as f32; labels.len()];
+    let mut gradient = vec![0.0; n_classes * columns];
     let mut weights = start.unwrap_or_else(|| vec![0.0; n_classes * columns]);
     let mut ahead = weights.clone();
     let mut momentum = 1.0_f32;
     for _ in 0..MAX_STEPS {
-        let gradient = gradient(&x, labels, &ahead, n_classes)?;
+        softmax_gradient(&x, labels, &share, &ahead, &mut gradient);
         let mut next = ahead.clone();
         for (i, (weight, gradient)) in next.iter_mut().zip(&gradient).enumerate() {
             *weight -= rate * gradient;
@@ -60,50 +62,78 @@ pub(crate) fn fit(
             break;
         }
     }
-    Ok(weights)
+    weights
 }
 
-fn with_ones(features: &[f32], width: usize) -> Result<Tensor> {
+/// [n, width] to [n, width + 1]: the last weight of a class is its bias.
+pub(crate) fn with_ones(features: &[f32], width: usize) -> Vec<f32> {
     let n = features.len() / width;
     let mut values = Vec::with_capacity(n * (width + 1));
     for row in features.chunks_exact(width) {
         values.extend_from_slice(row);
         values.push(1.0);
     }
-    Ok(Tensor::from_vec(values, (n, width + 1), &Device::Cpu)?)
+    values
 }
 
 /// An upper bound on the curvature: half the largest eigenvalue of `xᵀx / n`, by power iteration
 /// with a margin for what it has not found.
-fn lipschitz(x: &Tensor) -> Result<f32> {
-    let (n, columns) = x.dims2()?;
+fn lipschitz(x: &[f32], columns: usize) -> f32 {
+    let n = (x.len() / columns) as f32;
     // No direction is favoured, and none of a symmetric problem missed.
-    let start: Vec<f32> = (0..columns).map(|i| 1.0 + (i % 7) as f32 / 7.0).collect();
-    let mut vector = Tensor::from_vec(start, (columns, 1), &Device::Cpu)?;
+    let mut vector: Vec<f32> = (0..columns).map(|i| 1.0 + (i % 7) as f32 / 7.0).collect();
     let mut eigenvalue = 0.0;
     for _ in 0..30 {
-        let length = vector.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>()?;
-        vector = (vector / f64::from(length.max(1e-30)))?;
-        vector = (x.t()?.matmul(&x.matmul(&vector)?)? / n as f64)?;
-        eigenvalue = vector.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>()?;
+        let length = dot(&vector, &vector).sqrt().max(1e-30);
+        vector.iter_mut().for_each(|v| *v /= length);
+        let mut next = vec![0.0; columns];
+        for row in x.chunks_exact(columns) {
+            add_scaled(&mut next, dot(row, &vector) / n, row);
+        }
+        eigenvalue = dot(&next, &next).sqrt();
+        vector = next;
     }
-    Ok(0.5 * 1.2 * eigenvalue.max(1e-6))
+    0.5 * 1.2 * eigenvalue.max(1e-6)
 }
 
-fn gradient(x: &Tensor, labels: &[usize], weights: &[f32], n_classes: usize) -> Result<Vec<f32>> {
-    let (n, columns) = x.dims2()?;
-    let weights = Tensor::from_slice(weights, (n_classes, columns), &Device::Cpu)?;
-    let mut logits: Vec<f32> = x.matmul(&weights.t()?)?.flatten_all()?.to_vec1()?;
-    for (row, &label) in logits.chunks_exact_mut(n_classes).zip(labels) {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        row.iter_mut()
-            .for_each(|logit| *logit = (*logit - largest).exp());
-        let sum: f32 = row.iter().sum();
-        row.iter_mut().for_each(|p| *p /= sum * n as f32);
-        row[label] -= 1.0 / n as f32;
-    }
-    let logits = Tensor::from_vec(logits, (n, n_classes), &Device::Cpu)?;
-    Ok(logits.t()?.matmul(x)?.flatten_all()?.to_vec1()?)
+/// The gradient of `Σ shareᵢ · cross-entropyᵢ` of linear logits: rows `x` [n, columns] under
+/// `weights` [n_classes, columns], in one pass over the rows.
+pub(crate) fn softmax_gradient(
+    x: &[f32],
+    labels: &[usize],
+    shares: &[f32],
+    weights: &[f32],
+    gradient: &mut [f32],
+) {
+    let columns = x.len() / labels.len();
+    gradient.fill(0.0);
+    let mut residuals = vec![0.0; weights.len() / columns];
+    let rows = x.chunks_exact(columns).zip(labels).zip(shares);
+    vectorized(
+        #[inline(always)]
+        || {
+            for ((row, &label), &share) in rows {
+                for (logit, weights) in residuals.iter_mut().zip(weights.chunks_exact(columns)) {
+                    *logit = lane_sum(row, weights, |x, w| x * w);
+                }
+                to_residuals(&mut residuals, label, share);
+                for (gradient, residual) in gradient.chunks_exact_mut(columns).zip(&residuals) {
+                    for (gradient, x) in gradient.iter_mut().zip(row) {
+                        *gradient += residual * x;
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// Probabilities minus the truth, times `share`, in place of logits.
+fn to_residuals(logits: &mut [f32], label: usize, share: f32) {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    logits.iter_mut().for_each(|l| *l = (*l - largest).exp());
+    let sum: f32 = logits.iter().sum();
+    logits.iter_mut().for_each(|p| *p *= share / sum);
+    logits[label] -= share;
 }
 
 #[cfg(test)]
@@ -127,9 +157,10 @@ mod tests {
             })
             .collect();
         for penalty in [0.003, 0.03] {
-            let weights = fit(&features, width, &labels, n_classes, penalty, None).unwrap();
-            let x = with_ones(&features, width).unwrap();
-            let gradient = gradient(&x, &labels, &weights, n_classes).unwrap();
+            let weights = fit(&features, width, &labels, n_classes, penalty, None);
+            let x = with_ones(&features, width);
+            let mut gradient = vec![0.0; weights.len()];
+            softmax_gradient(&x, &labels, &[1.0 / n as f32; 200], &weights, &mut gradient);
             let mut n_zero = 0;
             for (i, (weight, gradient)) in weights.iter().zip(&gradient).enumerate() {
                 let expected = match i % (width + 1) == width {

@@ -133,7 +133,7 @@ impl<'a> Selection<'a> {
         };
         let classes = candidate.classes(&unit);
         self.embedded = Some((block, unit));
-        classes
+        Ok(classes)
     }
 
     /// The winners, one for each selector; none if nothing was offered.

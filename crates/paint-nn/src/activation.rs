@@ -58,7 +58,7 @@ fn normal_cdf(x: f32) -> f32 {
 ///
 /// Cody and Waite's reduction with the polynomial of the Cephes library's `expf`.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;

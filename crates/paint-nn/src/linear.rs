@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::activation::Activation;
-use crate::matmul::{Matrix, product};
+use crate::matmul::{Matrix, Threads, product};
 use crate::slices::{column_sums, for_row_pieces, rows_of, tensor, values, with_values};
 
 /// `x · weightᵀ + bias` over the last dimension.
@@ -74,7 +74,7 @@ impl Linear {
             Matrix::new(x, rows, n_in, n_in),
             Matrix::new(weight, n_out, n_in, n_in),
         );
-        let mut out = product(x, weight.t());
+        let mut out = product(x, weight.t(), Threads::All);
         if let Some((bias, layout)) = bias {
             let bias = values(bias, layout)?;
             if bias.len() != n_out {
@@ -154,13 +154,16 @@ impl Linear {
             let grad_x = x.track_op().then(|| {
                 with_values(weight, |weight| {
                     let weight = Matrix::new(weight, n_out, n_in, n_in);
-                    tensor(product(grad_matrix, weight), x.shape().clone())
+                    tensor(
+                        product(grad_matrix, weight, Threads::All),
+                        x.shape().clone(),
+                    )
                 })
             });
             let grad_weight = weight.track_op().then(|| {
                 with_values(x, |x| {
                     let x = Matrix::new(x, rows, n_in, n_in);
-                    tensor(product(grad_matrix.t(), x), (n_out, n_in))
+                    tensor(product(grad_matrix.t(), x, Threads::All), (n_out, n_in))
                 })
             });
             let grad_bias = bias.filter(|bias| bias.track_op()).map(|_| {

@@ -100,7 +100,7 @@ pub(crate) fn matmul(
 }
 
 /// `lhs · rhs` in a new vector, which is never cleared first: row by row, no gaps.
-pub(crate) fn product(lhs: Matrix<'_>, rhs: Matrix<'_>) -> Vec<f32> {
+pub(crate) fn product(lhs: Matrix<'_>, rhs: Matrix<'_>, threads: Threads) -> Vec<f32> {
     let (m, n) = (lhs.rows, rhs.columns);
     if m * n == 0 || lhs.columns == 0 {
         return vec![0.0; m * n];
@@ -111,7 +111,7 @@ pub(crate) fn product(lhs: Matrix<'_>, rhs: Matrix<'_>) -> Vec<f32> {
     // `accumulate` gemm writes every one of them and reads none, so that all m · n values are
     // set when the length is.
     unsafe {
-        raw(out.as_mut_ptr(), n, lhs, rhs, 1.0, false, Threads::All);
+        raw(out.as_mut_ptr(), n, lhs, rhs, 1.0, false, threads);
         out.set_len(m * n);
     }
     out

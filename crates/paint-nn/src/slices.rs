@@ -76,9 +76,10 @@ pub(crate) fn rows_of(dims: &[usize]) -> Result<(usize, usize)> {
     }
 }
 
-/// Runs `f` compiled for the widest vectors this processor has.
+/// Runs `f` compiled for the widest vectors this processor has, with all that is inlined into it:
+/// closures and functions within need `#[inline(always)]`.
 #[inline(always)]
-pub(crate) fn vectorized<T>(f: impl FnOnce() -> T) -> T {
+pub fn vectorized<T>(f: impl FnOnce() -> T) -> T {
     struct Op<F>(F);
     impl<T, F: FnOnce() -> T> pulp::WithSimd for Op<F> {
         type Output = T;
@@ -92,7 +93,7 @@ pub(crate) fn vectorized<T>(f: impl FnOnce() -> T) -> T {
 
 /// Sum of `term` over pairs of values in sixteen lanes, so that it vectorises; the order is fixed.
 #[inline(always)]
-pub(crate) fn lane_sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+pub fn lane_sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
     let mut lanes = [0.0f32; 16];
     for (a, b) in a.iter().zip(b) {
@@ -112,7 +113,7 @@ pub(crate) fn lane_sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> 
 
 /// The largest value, in sixteen lanes as well; negative infinity for none. NaN is passed over.
 #[inline(always)]
-pub(crate) fn lane_max(values: &[f32]) -> f32 {
+pub fn lane_max(values: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     let (chunks, tail) = values.as_chunks::<16>();
     let mut lanes = [f32::NEG_INFINITY; 16];

@@ -419,7 +419,7 @@ impl Layer {
         sums: &mut Sums,
     ) {
         let (d, hidden) = (self.attention.width, self.hidden);
-        let mut dh = product(rows_of(grad, d), rows_of(w[FC2], hidden));
+        let mut dh = product(rows_of(grad, d), rows_of(w[FC2], hidden), Threads::All);
         let activated = self.through_activation(&mut dh, kept.before);
         sums.add_linear(FC2, rows_of(grad, d), rows_of(&activated, hidden));
         sums.add(FC2 + 1, || column_sums(grad, d));
@@ -429,7 +429,7 @@ impl Layer {
         let u = normalized(kept.y, [w[NORM2], w[NORM2 + 1]], &moments);
         sums.add_linear(FC1, rows_of(&dh, hidden), rows_of(&u, d));
         sums.add(FC1 + 1, || column_sums(&dh, hidden));
-        let du = product(rows_of(&dh, hidden), rows_of(w[FC1], d));
+        let du = product(rows_of(&dh, hidden), rows_of(w[FC1], d), Threads::All);
         sums.add_norm(NORM2, kept.y, &du, &moments);
         add_grad_x(grad, kept.y, w[NORM2], &du, &moments);
     }
@@ -468,7 +468,7 @@ impl Layer {
         let d = self.attention.width;
         sums.add_linear(OUT, rows_of(dy, d), rows_of(kept.attended, d));
         sums.add(OUT + 1, || column_sums(dy, d));
-        let d_attended = product(rows_of(dy, d), rows_of(w[OUT], d));
+        let d_attended = product(rows_of(dy, d), rows_of(w[OUT], d), Threads::All);
         let qkv = Packed::side_by_side(kept.qkv, d);
         let dqkv = self.attention.backward(qkv, &d_attended);
         drop(d_attended);
@@ -526,7 +526,7 @@ impl Sums {
     fn add_linear(&mut self, i: usize, grad: Matrix<'_>, x: Matrix<'_>) {
         match &mut self.0[i] {
             Sum::Frozen => {}
-            empty @ Sum::Empty => *empty = Sum::Of(product(grad.t(), x)),
+            empty @ Sum::Empty => *empty = Sum::Of(product(grad.t(), x, Threads::All)),
             Sum::Of(sum) => matmul(sum, x.columns(), grad.t(), x, 1.0, true, Threads::All),
         }
     }

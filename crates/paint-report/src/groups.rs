@@ -116,7 +116,7 @@ pub fn groups_side_effects(all: &[GroupsSideEffect]) -> Option<Table> {
         "change",
     ];
     let caption = "Patched models, zero-shot: accuracy on test images in per cent, changes in points, ▲ or ▼ where the \
-                   interval leaves 0 out; in brackets 95\u{a0}% intervals. Worst groups before and after may be two, so that \
+                   interval leaves 0 out; in brackets 95\u{a0}% intervals. The worst group after may be another than before, so that \
                    their change is not paired";
     let rows: Vec<Vec<Cell>> = all.iter().map(row).collect();
     (!rows.is_empty()).then(|| Table::new(caption, columns.map(str::to_owned).to_vec(), rows))

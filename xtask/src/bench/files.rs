@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::alpha::alpha_passes;
 use super::interpolate::{self, Checkpoints};
+use super::memory::{RERANK, peak_memory};
 use super::preprocess::{self, Photographs};
 use super::rerank::{self, Million};
 use super::{Case, Measure};
@@ -31,6 +32,7 @@ pub(super) fn cases(hub: Option<&Path>, run: Option<&Path>) -> Result<Vec<Case>>
         rerank("rerank", "images/s", Million::rerank),
         rerank("rerank_product", "images/s", Million::product),
         rerank("rerank_of_product", "%", Million::rerank_of_product),
+        million("rerank_memory", "MB", || Ok(peak_memory(RERANK))),
     ]);
     if let Some(run) = run {
         let found = alpha_passes(run, Shape::Nested)?;
@@ -47,17 +49,24 @@ pub(super) fn cases(hub: Option<&Path>, run: Option<&Path>) -> Result<Vec<Case>>
 
 /// A million embeddings of width 512 among 1,000 classes; the products alone; and their ratio.
 fn rerank(name: &'static str, unit: &'static str, work: fn(&Million) -> Result<f64>) -> Case {
+    million(name, unit, move || {
+        let million = Million::make()?;
+        Ok(Box::new(move || work(&million)))
+    })
+}
+
+fn million(
+    name: &'static str,
+    unit: &'static str,
+    measure: impl FnOnce() -> Result<Measure> + 'static,
+) -> Case {
     Case {
         name,
         model: "512 × 1000".to_owned(),
         batch: Some(rerank::BATCH),
         unit,
         request: None,
-        prepare: Box::new(move |_| {
-            let million = Million::make()?;
-            let measure: Measure = Box::new(move || work(&million));
-            Ok(measure)
-        }),
+        prepare: Box::new(move |_| measure()),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use candle_core::{Device, Tensor};
 use paint_clip::{Clip, ClipConfig, TextConfig, VisionConfig, init};
 use paint_data::Rng;
 
+use super::memory::peak_memory;
 use super::stepper::{Stepper, Training};
 use super::{Case, Measure, request};
 use crate::preset::Preset;
@@ -53,7 +54,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         "vit-b-32",
         MEMORY_BATCH,
         "MB",
-        peak_memory,
+        |model, _, _| Ok(peak_memory(model)),
     )?);
     cases.push(matrix_product_share()?);
     Ok(cases)
@@ -191,34 +192,12 @@ pub(crate) fn speeds(config: &ClipConfig) -> Result<Speeds> {
 const MEMORY_BATCH: usize = 16;
 const MEMORY_STEPS: u64 = 3;
 
-/// Peak memory of a process of its own that trains a few steps.
-fn peak_memory(model: &str, _: usize, _: usize) -> Result<Measure> {
-    let model = model.to_owned();
-    Ok(Box::new(move || {
-        let out = std::process::Command::new(std::env::current_exe()?)
-            .args(["bench", "--peak-memory-of", &model])
-            .output()?;
-        let said = String::from_utf8_lossy(&out.stdout);
-        said.trim()
-            .parse()
-            .with_context(|| String::from_utf8_lossy(&out.stderr).into_owned())
-    }))
-}
-
-/// Trains a few steps here; the peak of this process's memory in MB.
-pub(super) fn peak_memory_here(model: &str) -> Result<f64> {
+/// Trains a few steps, for its peak memory.
+pub(super) fn train_a_few_steps(model: &str) -> Result<()> {
     let config = config(model)?;
     let weights = random_weights(&config)?;
     Training::new(config, weights, MEMORY_BATCH)?.run(MEMORY_BATCH, MEMORY_STEPS)?;
-    let status = std::fs::read_to_string("/proc/self/status")
-        .context("peak memory is read from /proc, which this system does not have")?;
-    let kilobytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-    let Some(kilobytes) = kilobytes.and_then(|kb| kb.trim().parse::<f64>().ok()) else {
-        bail!("/proc/self/status has no VmHWM");
-    };
-    Ok(kilobytes / 1000.0)
+    Ok(())
 }
 
 /// How much of the speed of plain matrix products the forward pass of ViT-B/32 has, per cent.

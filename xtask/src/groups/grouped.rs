@@ -11,7 +11,7 @@ use paint_world::{SPURIOUS, Spurious, spurious};
 use crate::embeddings::Embedder;
 use crate::machine;
 use crate::progress::Console;
-use crate::tasks::{find_task, hub_of, world_root};
+use crate::tasks::{find_task, hub_of, is_drawn, world_root};
 
 /// Prompt templates of the embedded world's classes.
 const TEMPLATES: [&str; 3] = ["{}", "the {}", "a picture of the {}"];
@@ -97,15 +97,13 @@ impl Grouped {
         let Source::Drawn(dataset) = &self.source else {
             return Ok(());
         };
-        let root = world_root();
-        let written = root.join("datasets/paint-world").join(dataset.name);
-        if written.join("README.md").exists() {
+        if is_drawn(dataset.name) {
             return Ok(());
         }
         let sizes = Spurious::SIZES;
         let n = sizes.train + sizes.validation + sizes.test;
         let bar = console.bar(&format!("drawing {}", dataset.name), n);
-        dataset.write(&root, sizes, &|done| bar.inc(done))?;
+        dataset.write(&world_root(), sizes, &|done| bar.inc(done))?;
         bar.finish_and_clear();
         Ok(())
     }

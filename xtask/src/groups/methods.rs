@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use paint_groups::{
-    AfrConfig, CalibrationSet, CfrConfig, Classifier, DfrConfig, GroupMetrics, Holistic, JttConfig,
-    Negatives, Positives, Selected, SelectedBy, Selection, SgdConfig, Targeted, afr, cfr, dfr, erm,
-    group_dro, jtt,
+    AfrConfig, CalibrationSet, CfrConfig, Classifier, DfrConfig, GroupMetrics, GroupedSamples,
+    Holistic, JttConfig, Negatives, Positives, Samples, Selected, SelectedBy, Selection, SgdConfig,
+    Targeted, afr, cfr, dfr, erm, group_dro, jtt,
 };
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::grouped::Data;
@@ -118,72 +119,153 @@ impl Report<'_> {
     }
 }
 
-/// Trains and tests everything with one seed.
+/// Trains and tests everything with one seed, the methods side by side.
 pub(crate) fn all_methods(data: &Data, schedules: &Schedules, seed: u64) -> Result<Results> {
     let zero_shot = Classifier::zero_shot(&data.texts, data.width)?;
     let train = data.train.samples()?;
     let validation = data.validation.grouped()?;
-    let sgd = |schedule: Schedule| SgdConfig {
-        epochs: schedule.epochs,
-        learning_rate: schedule.learning_rate,
+    let methods = Methods {
+        zero_shot: &zero_shot,
+        train: &train,
+        validation: &validation,
+        schedules,
         seed,
-        ..SgdConfig::default()
     };
-    let of_erm = sgd(schedules.erm);
+    let on_average = || methods.on_average();
+    let (on_average, (afr, (dfr, dro))) = rayon::join(on_average, || {
+        let oracles = || rayon::join(|| methods.dfr(), || methods.group_dro(data));
+        rayon::join(|| methods.afr(), oracles)
+    });
+    let (on_average, dfr) = (on_average?, dfr?);
+
     let mut report = Report {
         data,
         results: Results::new(),
     };
     report.add("zero-shot", None, "nothing", &zero_shot)?;
-
-    let mut selection = Selection::with_groups(&validation);
-    let plain = erm(&zero_shot, &train, &of_erm, Some(&mut selection))?;
-    report.add_selected(ERM, &selection)?;
-
-    let mut selection = Selection::with_groups(&validation);
-    for upweight in UPWEIGHTS {
-        let config = JttConfig {
-            identify_epochs: schedules.identify_epochs,
-            upweight,
-            sgd: SgdConfig {
-                epochs: schedules.cfr.epochs,
-                ..of_erm
-            },
-        };
-        jtt(&zero_shot, &train, &config, Some(&mut selection))?;
-    }
-    report.add_selected("JTT", &selection)?;
-
-    let mut selection = Selection::with_groups(&validation);
-    let (first, second) = train.split(0.8, seed)?;
-    let base = erm(&zero_shot, &first, &of_erm, None)?;
-    afr(&base, &second, &AfrConfig::default(), &mut selection)?;
-    report.add_selected("AFR", &selection)?;
-
-    let calibration = CalibrationSet::new(&plain, &train)
-        .context("CFR starts from what ERM gets right and wrong; train it with more --epochs")?;
+    report.add_selected(ERM, &on_average.erm)?;
+    report.add_selected("JTT", &on_average.jtt)?;
+    report.add_selected("AFR", &afr?)?;
     let mut of_all = Selection::with_groups(&validation);
-    for (name, config) in recalibrations(sgd(schedules.cfr)) {
-        let mut selection = Selection::with_groups(&validation);
-        let chosen = Some(&mut selection);
-        cfr(&zero_shot, &train, &calibration, &config, chosen)?;
+    for (name, selection) in on_average.cfr {
         report.add_selected(&format!("{CFR} {name}"), &selection)?;
         of_all.merge(selection);
     }
     report.add_selected(CFR, &of_all)?;
-
-    let config = DfrConfig {
-        seed,
-        ..DfrConfig::default()
-    };
-    let retrained = dfr(&zero_shot, &validation, &config)?;
     let by = "worst group on half of validation";
-    report.add("DFR (oracle)", None, by, &retrained.classifier)?;
-    let mut selection = Selection::with_groups(&validation);
-    let grouped = data.train.grouped()?;
-    group_dro(&zero_shot, &grouped, 0.01, &of_erm, Some(&mut selection))?;
-    report.add_selected("group DRO (oracle)", &selection)?;
+    report.add("DFR (oracle)", None, by, &dfr)?;
+    report.add_selected("group DRO (oracle)", &dro?)?;
     Ok(report.results)
+}
+
+/// What every method starts from, and its settings.
+#[derive(Clone, Copy)]
+struct Methods<'a> {
+    zero_shot: &'a Classifier,
+    train: &'a Samples<'a>,
+    validation: &'a GroupedSamples<'a>,
+    schedules: &'a Schedules,
+    seed: u64,
+}
+
+/// ERM, and what needs it or is like it.
+struct OnAverage<'a> {
+    erm: Selection<'a>,
+    jtt: Selection<'a>,
+    /// By variant.
+    cfr: Vec<(String, Selection<'a>)>,
+}
+
+impl<'a> Methods<'a> {
+    fn selection(&self) -> Selection<'a> {
+        Selection::with_groups(self.validation)
+    }
+
+    fn sgd(&self, schedule: Schedule) -> SgdConfig {
+        SgdConfig {
+            epochs: schedule.epochs,
+            learning_rate: schedule.learning_rate,
+            seed: self.seed,
+            ..SgdConfig::default()
+        }
+    }
+
+    fn on_average(&self) -> Result<OnAverage<'a>> {
+        let (jtt, of_erm) = rayon::join(
+            || self.jtt(),
+            || -> Result<_> {
+                let mut selection = self.selection();
+                let config = self.sgd(self.schedules.erm);
+                let last = erm(self.zero_shot, self.train, &config, Some(&mut selection))?;
+                Ok((selection, self.cfr(&last)?))
+            },
+        );
+        let (erm, cfr) = of_erm?;
+        Ok(OnAverage {
+            erm,
+            jtt: jtt?,
+            cfr,
+        })
+    }
+
+    fn jtt(&self) -> Result<Selection<'a>> {
+        let mut selection = self.selection();
+        let config = JttConfig {
+            identify_epochs: self.schedules.identify_epochs,
+            upweights: UPWEIGHTS.to_vec(),
+            sgd: SgdConfig {
+                epochs: self.schedules.cfr.epochs,
+                ..self.sgd(self.schedules.erm)
+            },
+        };
+        jtt(self.zero_shot, self.train, &config, Some(&mut selection))?;
+        Ok(selection)
+    }
+
+    fn afr(&self) -> Result<Selection<'a>> {
+        let mut selection = self.selection();
+        let (first, second) = self.train.split(0.8, self.seed)?;
+        let base = erm(self.zero_shot, &first, &self.sgd(self.schedules.erm), None)?;
+        afr(&base, &second, &AfrConfig::default(), &mut selection)?;
+        Ok(selection)
+    }
+
+    /// All variants, whose anchors are what `erm` gets wrong.
+    fn cfr(&self, erm: &Classifier) -> Result<Vec<(String, Selection<'a>)>> {
+        let calibration = CalibrationSet::new(erm, self.train).context(
+            "CFR starts from what ERM gets right and wrong; train it with more --epochs",
+        )?;
+        let variants = recalibrations(self.sgd(self.schedules.cfr));
+        let of_variant = |(name, config): (String, CfrConfig)| {
+            let mut selection = self.selection();
+            let chosen = Some(&mut selection);
+            cfr(self.zero_shot, self.train, &calibration, &config, chosen)?;
+            Ok((name, selection))
+        };
+        variants.into_par_iter().map(of_variant).collect()
+    }
+
+    fn dfr(&self) -> Result<Classifier> {
+        let config = DfrConfig {
+            seed: self.seed,
+            ..DfrConfig::default()
+        };
+        Ok(dfr(self.zero_shot, self.validation, &config)?.classifier)
+    }
+
+    fn group_dro(&self, data: &Data) -> Result<Selection<'a>> {
+        let mut selection = self.selection();
+        let grouped = data.train.grouped()?;
+        let config = self.sgd(self.schedules.erm);
+        group_dro(
+            self.zero_shot,
+            &grouped,
+            0.01,
+            &config,
+            Some(&mut selection),
+        )?;
+        Ok(selection)
+    }
 }
 
 /// CFR's sampling variants, and one of them with the other holistic term and with the published
