@@ -231,6 +231,8 @@ fn publish<T>(
         _ => Path::new("."),
     };
     std::fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
+    // Fails if the weights are damaged, so before anything is written.
+    let mut provenance = provenance(from, what, deltas)?;
     let built = UnfinishedDirectory::create(to)
         .with_context(|| format!("write beside {}", to.display()))?;
     let written = write(&built.path().join(WEIGHTS))?;
@@ -242,7 +244,6 @@ fn publish<T>(
             std::fs::copy(&path, copy).with_context(|| format!("copy {}", path.display()))?;
         }
     }
-    let mut provenance = provenance(from, what, deltas)?;
     provenance.weights_sha256 = Some(sha256_of_file(&built.path().join(WEIGHTS))?);
     let path = built.path().join("paint.json");
     std::fs::write(&path, serde_json::to_vec_pretty(&provenance)?)

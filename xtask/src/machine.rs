@@ -46,24 +46,32 @@ pub(crate) fn sha256_of_file(path: &Path) -> Result<String> {
     Ok(hex(&hasher.finalize()))
 }
 
+/// Compares the weights of a checkpoint with the hash that `paint.json` has of them, if it has one.
+pub(crate) fn check_weights(dir: &Path) -> Result<()> {
+    match Provenance::recorded_sha256(dir) {
+        Some(_) => sha256_of_weights(dir).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
 /// One hash for the weights of a checkpoint: that of the file, or of the shards' hashes in the order
-/// of their names. It is compared with the one that `paint.json` has, if it has one.
+/// of their names. That of one file is compared with the one that `paint.json` has, if it has one.
 pub(crate) fn sha256_of_weights(dir: &Path) -> Result<String> {
     let files = paint_clip::weight_files(dir)?;
     let hashes = files.iter().map(|path| sha256_of_file(path));
     let hashes: Vec<String> = hashes.collect::<Result<_>>()?;
-    let found = match hashes.as_slice() {
-        [hash] => hash.clone(),
-        hashes => sha256(hashes.join("\n").as_bytes()),
+    // Of shards there is no record: paint writes none, somebody else has cut the file.
+    let [found] = hashes.as_slice() else {
+        return Ok(sha256(hashes.join("\n").as_bytes()));
     };
-    match Provenance::load(dir)?.and_then(|written| written.weights_sha256) {
-        Some(written) if written != found => bail!(
+    match Provenance::recorded_sha256(dir) {
+        Some(written) if written != *found => bail!(
             "{}: the weights are not those that were written: their SHA-256 is {found}, and \
              paint.json has {written}; make or fetch the checkpoint again, or, if you have \
              replaced the weights yourself, remove weights_sha256 from paint.json",
             files[0].display()
         ),
-        _ => Ok(found),
+        _ => Ok(found.clone()),
     }
 }
 

@@ -153,13 +153,13 @@ pub(crate) fn fine_tuned(
     let directory = folder.join("fine_tuned");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let _alone = lock(&folder.join("lock"), console)?;
+    let state = folder.join("state.safetensors");
     if directory.join("model.safetensors").exists() {
-        machine::sha256_of_weights(&directory)
-            .with_context(|| format!("remove {} to train it again", folder.display()))?;
+        // A kill between the last two lines of this function leaves it.
+        let _ = fs::remove_file(&state);
         return Ok(FineTuned { key, directory });
     }
     let bar = console.bar(&format!("{what}: fine-tuning"), config.steps);
-    let state = folder.join("state.safetensors");
     let tensors = fine_tune(input, config, &state, &mut |p| {
         bar.set_position(p.step);
         tracing::debug!(

@@ -7,7 +7,7 @@ use paint_clip::ClipConfig;
 use paint_data::Rng;
 use serde_json::{Value, json};
 
-use crate::machine::sha256_of_weights;
+use crate::machine::check_weights;
 use crate::model::Model;
 use crate::models::find_model;
 use crate::progress::{Console, answer};
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let hub = hub_of(None, console);
     let load = |name: &str| {
         let model = Model::load(find_model(name, &hub)?)?;
-        sha256_of_weights(&model.dir)?;
+        check_weights(&model.dir)?;
         Ok::<_, anyhow::Error>(model)
     };
     let (a, b) = (load(&args.a)?, load(&args.b)?);

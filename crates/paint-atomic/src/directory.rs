@@ -50,15 +50,29 @@ impl UnfinishedDirectory {
         self.directory.path()
     }
 
-    /// Puts it in its place, where there must be nothing or an empty directory. The names in it are
-    /// synced; the files are whoever wrote them's to sync.
+    /// Waits until the files in it, and their names, are on the disk. [`publish`](Self::publish) does
+    /// so too, and takes no time for it after this.
+    ///
+    /// # Errors
+    /// If they cannot be read or written.
+    pub fn sync(&self) -> io::Result<()> {
+        // Windows syncs only what is open for writing, and no directory.
+        if cfg!(unix) {
+            for entry in fs::read_dir(self.path())? {
+                File::open(entry?.path())?.sync_all()?;
+            }
+            File::open(self.path())?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Puts it in its place, where there must be nothing or an empty directory, with its files on the
+    /// disk; of directories in it only the names.
     ///
     /// # Errors
     /// If it cannot be synced or renamed.
     pub fn publish(self) -> io::Result<()> {
-        if cfg!(unix) {
-            File::open(self.path())?.sync_all()?;
-        }
+        self.sync()?;
         fs::rename(self.path(), &self.place)?;
         // It has its name; nothing is left to clean up.
         let _ = self.directory.keep();

@@ -3,7 +3,8 @@
 //!
 //! Whoever writes holds a lock on what is unfinished. The system takes the locks of a killed
 //! process from it, so the next one that writes to the same place knows what was left there, and
-//! removes it. Where a file system has no locks, nothing is taken for left over.
+//! removes it once it has not been touched for an hour: on a shared file system the lock may be
+//! unknown to other machines. Where there are no locks at all, nothing is taken for left over.
 //!
 //! Knows nothing of what is in the files; errors are the system's own.
 //!

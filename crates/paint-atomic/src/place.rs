@@ -4,10 +4,13 @@ use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// Letters and digits that tell what several processes write to one place apart.
 const N_RANDOM: usize = 6;
 const SUFFIX: &str = ".part";
+/// What was written to more recently may be another machine's.
+const UNTOUCHED: Duration = Duration::from_secs(3600);
 
 /// Beside it, what is unfinished is called `.NAME.RANDOM.part`.
 pub(crate) struct Place<'a> {
@@ -38,8 +41,9 @@ impl<'a> Place<'a> {
         builder
     }
 
-    /// Removes what processes that are no more have left unfinished. That it fails is no reason not
-    /// to write.
+    /// Removes what processes that are no more have left unfinished: what nobody has locked, and
+    /// nobody has touched for an hour, since locks may not reach other machines. That it fails is no
+    /// reason not to write.
     pub(crate) fn remove_leftovers(&self) {
         let Ok(entries) = fs::read_dir(self.directory) else {
             return;
@@ -53,7 +57,7 @@ impl<'a> Place<'a> {
             let Ok(file) = File::open(&path) else {
                 continue;
             };
-            if file.try_lock().is_ok() {
+            if is_old(&file) && file.try_lock().is_ok() {
                 let _ = match path.is_dir() {
                     true => fs::remove_dir_all(&path),
                     false => fs::remove_file(&path),
@@ -79,6 +83,11 @@ impl<'a> Place<'a> {
             false => Ok(()),
         }
     }
+}
+
+fn is_old(file: &File) -> bool {
+    let modified = file.metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > UNTOUCHED))
 }
 
 /// Locks what was just made at `path`; false if another process took it for left over before.

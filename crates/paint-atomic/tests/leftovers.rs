@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use paint_atomic::{UnfinishedDirectory, UnfinishedFile};
 
@@ -24,11 +25,19 @@ fn the_next_writer_removes_what_a_killed_one_left() {
     fs::create_dir(root.path().join(".theta.bbbbbb.part")).unwrap();
     fs::write(root.path().join(".theta.bbbbbb.part/weights"), "half").unwrap();
     fs::write(root.path().join(other), "half").unwrap();
+    for name in [".theta.aaaaaa.part", ".theta.bbbbbb.part", other] {
+        let file = fs::File::open(root.path().join(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(7200))
+            .unwrap();
+    }
+    // Perhaps another machine's, whose locks are not seen here.
+    let recent = ".theta.cccccc.part";
+    fs::write(root.path().join(recent), "half").unwrap();
     let mut file = UnfinishedFile::create(&theta).unwrap();
     file.write_all(b"whole").unwrap();
     file.publish().unwrap();
     // What is left over of another file is that one's next writer's.
-    assert_eq!(names(root.path()), [other, "theta"]);
+    assert_eq!(names(root.path()), [recent, other, "theta"]);
     assert_eq!(fs::read(&theta).unwrap(), b"whole");
 }
 

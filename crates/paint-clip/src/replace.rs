@@ -36,6 +36,8 @@ pub fn restore(dir: &Path) -> Result<()> {
 pub(crate) fn replace(dir: &Path, built: UnfinishedDirectory) -> Result<()> {
     let aside = aside(dir)?;
     let replaces = dir.exists();
+    // Not between the two renames: whoever loads meanwhile would take the save for a killed one.
+    built.sync().map_err(Error::io("save to", dir))?;
     if replaces {
         remove_if_there(&aside)?;
         fs::rename(dir, &aside).map_err(Error::io("rename", dir))?;

@@ -73,8 +73,8 @@ pub struct Provenance {
     /// The seed of whatever was random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// SHA-256 of the weight file beside it, in hexadecimal, which [`save`] finds out whatever is
-    /// given here. None where another program wrote the checkpoint.
+    /// SHA-256 of the weight file beside it, in hexadecimal; [`save`] writes what it finds, whatever
+    /// is given here. Not every checkpoint has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights_sha256: Option<String>,
     /// Version of the program that wrote it.
@@ -109,6 +109,14 @@ impl Default for Provenance {
 }
 
 impl Provenance {
+    /// What `dir/paint.json` says of the weights beside it ([`weights_sha256`](Self::weights_sha256)),
+    /// whatever else is in it; `None` also of a file that is no JSON.
+    pub fn recorded_sha256(dir: &Path) -> Option<String> {
+        let bytes = fs::read(dir.join("paint.json")).ok()?;
+        let json: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        Some(json.get("weights_sha256")?.as_str()?.to_owned())
+    }
+
     /// Reads `dir/paint.json`; `None` for a checkpoint without one.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod formula;
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use candle_core::{DType, Device, Tensor};
 use paint_clip::{
@@ -429,10 +430,14 @@ fn saving_never_destroys_the_files_of_others() {
     assert_says(result, &["cannot save to"]);
 }
 
-/// What a `save` leaves that is killed between its last two renames.
+/// What a `save` leaves that was killed between its last two renames, two hours ago.
 fn kill_between_renames(dir: &Path) {
     fs::rename(dir, dir.with_file_name(".model.old")).unwrap();
-    fs::create_dir(dir.with_file_name(".model.aaaaaa.part")).unwrap();
+    let unfinished = dir.with_file_name(".model.aaaaaa.part");
+    fs::create_dir(&unfinished).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    let unfinished = fs::File::open(unfinished).unwrap();
+    unfinished.set_modified(long_ago).unwrap();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The files behind a dataset: how many rows, which bytes, and what identifies them.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -69,9 +70,9 @@ impl Store {
     /// folder is the same data, and an edited file never passes for the old one. One that is not
     /// there is found again when its image is wanted, as one that does not decode.
     pub(crate) fn images(files: ImageFiles) -> Result<Self> {
-        let hash = |path: &PathBuf| match path.is_file() {
-            true => file_hash(path),
-            false => Ok(NO_FILE),
+        let hash = |path: &PathBuf| match path.metadata() {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(NO_FILE),
+            _ => file_hash(path),
         };
         let hashes: Result<Vec<[u8; 32]>> = files.paths.par_iter().map(hash).collect();
         let key = joint_key("", &hashes?);

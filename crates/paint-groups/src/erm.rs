@@ -1,7 +1,7 @@
 //! Training on the average, and on the average with some samples repeated.
 
 use crate::{
-    Classifier, Result, Samples, Selection, SgdConfig,
+    Classifier, Error, Result, Samples, Selection, SgdConfig,
     classifier::{Forward, cross_entropy},
     descent::{Gradient, descend},
     error::check_setting,
@@ -74,13 +74,16 @@ pub struct JttConfig {
 /// information". The paper's settings are 60 epochs and 100 for Waterbirds, 1 and 50 for CelebA.
 ///
 /// # Errors
-/// As [`erm`].
+/// As [`erm`]; if there is no upweight, or one is 0.
 pub fn jtt(
     start: &Classifier,
     train: &Samples<'_>,
     config: &JttConfig,
     mut selection: Option<&mut Selection<'_>>,
 ) -> Result<(Vec<Classifier>, usize)> {
+    if config.upweights.is_empty() {
+        return Err(Error::Empty { what: "upweights" });
+    }
     for &upweight in &config.upweights {
         let problem = "must be at least 1";
         check_setting("upweight", upweight as f64, upweight > 0, problem)?;

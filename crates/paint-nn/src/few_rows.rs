@@ -124,9 +124,7 @@ mod tests {
 
     #[test]
     fn equals_the_sum_of_products() {
-        for (rows, n_in, n_out, stride) in
-            [(1, 1, 1, 1), (5, 70, 7, 9), (9, 48, 50, 50), (21, 33, 9, 9)]
-        {
+        for (rows, n_in, n_out, stride) in [(1, 1, 1, 1), (5, 70, 7, 9), (9, 48, 50, 50)] {
             let values = |n: usize, k: usize| -> Vec<f32> {
                 (0..n).map(|i| ((i * k) % 13) as f32 - 6.0).collect()
             };
@@ -145,5 +143,44 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// In tiles of this size, whatever the processor would choose.
+    struct Tiles<'a, const R: usize, const C: usize>(Piece<'a>);
+
+    impl<const R: usize, const C: usize> WithSimd for Tiles<'_, R, C> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            self.0.tiles::<S, R, C>(simd);
+        }
+    }
+
+    fn several_tiles_and_what_is_left<const R: usize, const C: usize>() {
+        let (rows, n_in, n_out) = (2 * R + 1, 33, 2 * C + 1);
+        let x: Vec<f32> = (0..rows * n_in).map(|i| (i % 11) as f32 - 5.0).collect();
+        let weight: Vec<f32> = (0..n_out * n_in).map(|i| (i % 13) as f32 - 6.0).collect();
+        let mut columns = vec![f32::NAN; rows * n_out];
+        Arch::new().dispatch(Tiles::<R, C>(Piece {
+            columns: &mut columns,
+            x: &x,
+            weight: &weight,
+            n_in,
+        }));
+        for o in 0..n_out {
+            for r in 0..rows {
+                let sum: f32 = (0..n_in)
+                    .map(|k| x[r * n_in + k] * weight[o * n_in + k])
+                    .sum();
+                assert_eq!(columns[o * rows + r], sum, "{R} by {C}: {r} {o}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_sizes_of_tiles_are_put_in_their_places() {
+        several_tiles_and_what_is_left::<4, 3>();
+        several_tiles_and_what_is_left::<5, 4>();
     }
 }

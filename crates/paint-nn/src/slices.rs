@@ -92,8 +92,12 @@ pub fn vectorized<T>(f: impl FnOnce() -> T) -> T {
 }
 
 /// Sum of `term` over pairs of values in sixteen lanes, so that it vectorises; the order is fixed.
+///
+/// # Panics
+/// If there are not as many values in `a` as in `b`.
 #[inline(always)]
 pub fn lane_sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    assert_eq!(a.len(), b.len(), "pairs of values");
     let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
     let mut lanes = [0.0f32; 16];
     for (a, b) in a.iter().zip(b) {

@@ -211,9 +211,12 @@ impl Kept<Vec<f32>> {
     }
 }
 
+/// Values that a thread keeps for the next block, 16 MB: those of a small layer.
+const MAX_SCRATCH: usize = 1 << 22;
+
 thread_local! {
-    /// What the last block on this thread wrote, for the next to write over: clearing it anew for
-    /// every layer takes a twentieth of a small model's time.
+    /// What the last small block on this thread wrote, for the next to write over: clearing it anew
+    /// for every layer takes a twentieth of a small model's time.
     static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
@@ -233,7 +236,9 @@ fn with_scratch(rows: usize, d: usize, hidden: usize, f: impl FnOnce(&mut Kept<&
         y,
         before,
     });
-    SCRATCH.set(scratch);
+    if scratch.len() <= MAX_SCRATCH {
+        SCRATCH.set(scratch);
+    }
 }
 
 /// The parameters' values, in the order of [`Parameters`].
