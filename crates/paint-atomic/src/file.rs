@@ -1,6 +1,6 @@
 //! A file.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -62,6 +62,17 @@ impl UnfinishedFile {
         let persisted = self.file.persist(&self.path);
         persisted.map(drop).map_err(|error| error.error)
     }
+}
+
+/// Writes a file as a whole or not at all, and its directory if that is missing.
+///
+/// # Errors
+/// If it cannot be written; what was there before is still there then.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(Place::of(path)?.directory)?;
+    let mut file = UnfinishedFile::create(path)?;
+    file.write_all(bytes)?;
+    file.publish()
 }
 
 impl Write for UnfinishedFile {

@@ -27,4 +27,4 @@ mod file;
 mod place;
 
 pub use directory::UnfinishedDirectory;
-pub use file::UnfinishedFile;
+pub use file::{UnfinishedFile, write};

@@ -123,4 +123,18 @@ mod tests {
         );
         assert!(Place::of(Path::new("/")).is_err());
     }
+
+    #[test]
+    fn what_another_holds_or_has_removed_is_not_ours() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(".theta.aB3xyz.part");
+        let held = File::create(&path).unwrap();
+        held.lock().unwrap();
+        assert!(!lock(&File::open(&path).unwrap(), &path));
+        drop(held);
+        let ours = File::open(&path).unwrap();
+        assert!(lock(&ours, &path));
+        fs::remove_file(&path).unwrap();
+        assert!(!lock(&ours, &path));
+    }
 }

@@ -96,3 +96,15 @@ fn others_may_read_it_as_far_as_the_umask_allows() {
     fs::write(&plain, "").unwrap();
     assert_eq!(mode(&theta), mode(&plain));
 }
+
+#[test]
+fn one_call_makes_the_directory_and_replaces_what_is_there() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("runs/theta");
+    for text in ["old", "new"] {
+        paint_atomic::write(&path, text.as_bytes()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+    assert_eq!(names(path.parent().unwrap()), ["theta"]);
+    assert!(paint_atomic::write(&path.join("beneath"), b"").is_err());
+}

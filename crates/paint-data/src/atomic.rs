@@ -1,6 +1,5 @@
 //! Files that appear whole or not at all, with this crate's errors.
 
-use std::io::Write;
 use std::path::Path;
 
 use paint_atomic::UnfinishedFile;
@@ -22,8 +21,5 @@ pub(crate) fn unfinished(path: &Path) -> Result<UnfinishedFile> {
 /// # Errors
 /// If it cannot be written; what was there before is still there then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = unfinished(path)?;
-    file.write_all(bytes)
-        .and_then(|()| file.publish())
-        .map_err(Error::io("write", path))
+    paint_atomic::write(path, bytes).map_err(Error::io("write", path))
 }

@@ -10,7 +10,7 @@
 //! ```
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Error, ErrorKind, Result};
+use std::io::{ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,12 +65,12 @@ impl RepositoryCache {
     /// Keeps what a revision is and which files it has.
     pub(super) fn remember(&self, revision: &str, commit: &str, names: &[String]) -> Result<()> {
         if revision != commit && self.commit_of(revision) != commit {
-            write_atomically(&self.root().join("refs").join(revision), commit)?;
+            paint_atomic::write(&self.root().join("refs").join(revision), commit.as_bytes())?;
         }
         if self.names(commit).is_none() {
             let text: String = names.iter().map(|name| format!("{name}\n")).collect();
             let path = self.root().join("trees").join(format!("{commit}.names"));
-            write_atomically(&path, &text)?;
+            paint_atomic::write(&path, text.as_bytes())?;
         }
         Ok(())
     }
@@ -134,13 +134,6 @@ fn place(target: &str, _: &Path, path: &Path) -> Result<()> {
 #[cfg(not(unix))]
 fn place(_: &str, blob: &Path, path: &Path) -> Result<()> {
     fs::rename(blob, path)
-}
-
-fn write_atomically(path: &Path, text: &str) -> Result<()> {
-    crate::write_atomically(path, text.as_bytes()).map_err(|error| match error {
-        crate::Error::Io { source, .. } => source,
-        other => Error::other(other),
-    })
 }
 
 /// Whether a server's name for a file stays below the snapshot.
