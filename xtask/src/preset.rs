@@ -20,6 +20,17 @@ pub(crate) struct Preset {
     /// What the model sees, mixed in proportion to the sizes.
     pub(crate) corpus: Vec<CorpusSource>,
     pub(crate) train: PretrainConfig,
+    /// What follows, each stage with the weights of the one before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) then: Vec<Stage>,
+}
+
+/// A further stage of training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stage {
+    pub(crate) corpus: Vec<CorpusSource>,
+    pub(crate) train: PretrainConfig,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -147,13 +158,32 @@ impl Preset {
         Ok(preset)
     }
 
+    /// The corpora and hyperparameters of every stage.
+    pub(crate) fn stages(&self) -> impl Iterator<Item = (&[CorpusSource], &PretrainConfig)> {
+        let first = (self.corpus.as_slice(), &self.train);
+        let then = self.then.iter().map(|s| (s.corpus.as_slice(), &s.train));
+        std::iter::once(first).chain(then)
+    }
+
+    /// Its first `n` stages, at least one.
+    pub(crate) fn first(&self, n: usize) -> Self {
+        let mut first = self.clone();
+        first.then.truncate(n - 1);
+        first
+    }
+
     /// Whatever can be known to be wrong before any data is drawn or read.
     fn check(&self) -> Result<()> {
-        self.train.check()?;
-        if self.corpus.is_empty() {
-            bail!("give at least one [[corpus]]");
+        for (i, (corpus, train)) in self.stages().enumerate() {
+            let of_stage = || format!("stage {} of {}", i + 1, 1 + self.then.len());
+            train.check().with_context(of_stage)?;
+            if corpus.is_empty() {
+                bail!("{}: give at least one [[corpus]]", of_stage());
+            }
+            let checked = corpus.iter().try_for_each(CorpusSource::check);
+            checked.with_context(of_stage)?;
         }
-        self.corpus.iter().try_for_each(CorpusSource::check)
+        Ok(())
     }
 
     /// The architecture, with the tokenizer's vocabulary and context.

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use candle_core::Device;
 use paint_clip::{
-    Clip, Preprocessor, Provenance, Tensors, Tokenizer, WeightDtype, ZeroShotHead, save,
+    Clip, ClipConfig, Preprocessor, Provenance, Tensors, Tokenizer, WeightDtype, ZeroShotHead,
+    load_tensors, save,
 };
 use paint_data::{CaptionDataset, Dataset, Hub, PixelTable, Rng, SkipPolicy, SplitName, Task};
 use paint_eval::SeenBy;
-use paint_tune::{Corpus, PretrainInput, pretrain};
+use paint_tune::{Corpus, PretrainConfig, PretrainInput, pretrain};
 
 use crate::preset::{CorpusSource, Preset};
 use crate::progress::Console;
@@ -46,97 +48,131 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     // The tokenizer reads its context length there.
     let config_json = format!("{:#}\n", config.to_json());
     std::fs::write(texts.join("config.json"), config_json).context("cannot write config.json")?;
-    let tokenizer = Tokenizer::load(&texts)?;
-    let preprocessor = Preprocessor::load(&texts)?;
 
     let hub = hub_of(args.hub.as_deref(), console);
-    let mut tables = Vec::new();
-    for source in &preset.corpus {
-        tables.push(open_corpus(source, &out, &hub, &preprocessor, console)?);
+    let model = Architecture {
+        config,
+        tokenizer: Tokenizer::load(&texts)?,
+        preprocessor: Preprocessor::load(&texts)?,
+    };
+    let mut start = None;
+    for (i, (sources, config)) in preset.stages().enumerate() {
+        let so_far = preset.first(i + 1);
+        let is_last = so_far == preset;
+        let name = match is_last {
+            true => preset.name.clone(),
+            false => format!("stage-{}", i + 1),
+        };
+        let checkpoint = out.join(&name);
+        if is_last || !is_made_by(&so_far, &checkpoint)? {
+            let mut tables = Vec::new();
+            for source in sources {
+                tables.push(open_corpus(source, &out, &hub, &model.preprocessor, console)?);
+            }
+            let state = match is_last {
+                true => out.join("state.safetensors"),
+                false => out.join(format!("state-{}.safetensors", i + 1)),
+            };
+            let trained = model.train(sources, &tables, config, start.as_ref(), &state, console)?;
+            let cosines = closest_classes(&model, &trained, &so_far, console)?;
+            let images = tables.iter().map(|(captions, _)| captions.images());
+            let provenance = Provenance {
+                seed: Some(config.seed),
+                notes: notes(&so_far, &cosines, images)?,
+                ..Default::default()
+            };
+            let dtype = match args.f32 {
+                true => WeightDtype::F32,
+                false => WeightDtype::F16,
+            };
+            save(&checkpoint, &model.config, &trained, dtype, Some(&texts), &provenance)?;
+            console.say(format!("wrote {}", checkpoint.display()));
+        }
+        // What is on disk: a later run begins the next stage with it too.
+        if !is_last {
+            start = Some(load_tensors(&checkpoint, &Device::Cpu)?);
+        }
     }
-    let corpora = tables
-        .iter()
-        .zip(&preset.corpus)
-        .map(|((captions, images), source)| {
+    Ok(())
+}
+
+/// Whether the checkpoint is there and was made by this preset.
+fn is_made_by(preset: &Preset, checkpoint: &Path) -> Result<bool> {
+    if !checkpoint.join("model.safetensors").exists() {
+        return Ok(false);
+    }
+    let notes = Provenance::load(checkpoint)?.map(|provenance| provenance.notes);
+    let made_by = notes.and_then(|mut notes| notes.remove("preset"));
+    Ok(made_by.is_some_and(|json| {
+        serde_json::from_value(json).is_ok_and(|made_by: Preset| made_by == *preset)
+    }))
+}
+
+/// What is trained.
+struct Architecture {
+    config: ClipConfig,
+    tokenizer: Tokenizer,
+    preprocessor: Preprocessor,
+}
+
+impl Architecture {
+    /// Trains, with a smoothed loss beside the bar.
+    fn train(
+        &self,
+        sources: &[CorpusSource],
+        tables: &[(CaptionDataset, PixelTable)],
+        config: &PretrainConfig,
+        start: Option<&Tensors>,
+        state: &Path,
+        console: &Console,
+    ) -> Result<Tensors> {
+        let corpora = tables.iter().zip(sources).map(|((captions, images), source)| {
             Ok(Corpus {
                 images,
                 captions: captions.captions_of(images)?,
                 augment: source.augment(),
             })
         });
-    let corpora: Vec<Corpus<'_>> = corpora.collect::<Result<_>>()?;
-
-    let input = PretrainInput {
-        config: &config,
-        tokenizer: &tokenizer,
-        preprocessor: &preprocessor,
-        corpora: &corpora,
-    };
-    let tensors = train(&input, &preset, &out.join("state.safetensors"), console)?;
-
-    let checkpoint = out.join(&preset.name);
-    let dtype = match args.f32 {
-        true => WeightDtype::F32,
-        false => WeightDtype::F16,
-    };
-    let clip = Clip::from_tensors(&config, &tensors)?;
-    let cosines = closest_classes(&clip, &tokenizer, &preset, console)?;
-    let images = tables.iter().map(|(captions, _)| captions.images());
-    let provenance = Provenance {
-        seed: Some(preset.train.seed),
-        notes: notes(&preset, &cosines, images)?,
-        ..Default::default()
-    };
-    save(
-        &checkpoint,
-        &config,
-        &tensors,
-        dtype,
-        Some(&texts),
-        &provenance,
-    )?;
-    console.say(format!("wrote {}", checkpoint.display()));
-    Ok(())
-}
-
-/// Trains, with a smoothed loss beside the bar.
-fn train(
-    input: &PretrainInput<'_>,
-    preset: &Preset,
-    state: &Path,
-    console: &Console,
-) -> Result<Tensors> {
-    let bar = console.bar("pretraining", preset.train.steps);
-    let mut smooth = None;
-    let tensors = pretrain(input, &preset.train, state, &mut |p| {
-        bar.set_position(p.step);
-        let smoothed = smooth.map_or(p.loss, |s: f64| 0.98 * s + 0.02 * p.loss);
-        smooth = Some(smoothed);
-        bar.set_message(format!("pretraining, loss {smoothed:.3}"));
-        if p.step % 100 == 0 {
-            tracing::info!(
-                step = p.step,
-                loss = smoothed,
-                learning_rate = p.learning_rate
-            );
-        }
-    })?;
-    bar.finish_and_clear();
-    Ok(tensors)
+        let input = PretrainInput {
+            config: &self.config,
+            tokenizer: &self.tokenizer,
+            preprocessor: &self.preprocessor,
+            corpora: &corpora.collect::<Result<Vec<_>>>()?,
+            start,
+        };
+        let bar = console.bar("pretraining", config.steps);
+        let mut smooth = None;
+        let tensors = pretrain(&input, config, state, &mut |p| {
+            bar.set_position(p.step);
+            let smoothed = smooth.map_or(p.loss, |s: f64| 0.98 * s + 0.02 * p.loss);
+            smooth = Some(smoothed);
+            bar.set_message(format!("pretraining, loss {smoothed:.3}"));
+            if p.step % 100 == 0 {
+                tracing::info!(
+                    step = p.step,
+                    loss = smoothed,
+                    learning_rate = p.learning_rate
+                );
+            }
+        })?;
+        bar.finish_and_clear();
+        Ok(tensors)
+    }
 }
 
 /// By task, the cosine of the two classes that are most alike: a frozen head whose vectors coincide
 /// cannot be learnt.
 fn closest_classes(
-    clip: &Clip,
-    tokenizer: &Tokenizer,
+    model: &Architecture,
+    trained: &Tensors,
     preset: &Preset,
     console: &Console,
 ) -> Result<BTreeMap<String, f32>> {
+    let clip = Clip::from_tensors(&model.config, trained)?;
     let mut cosines = BTreeMap::new();
     for task in named_tasks(preset)? {
         let names = &task.class_names;
-        let head = ZeroShotHead::build(clip, tokenizer, names, &task.templates)?;
+        let head = ZeroShotHead::build(&clip, &model.tokenizer, names, &task.templates)?;
         if let Some((cosine, a, b)) = head.closest_classes()? {
             console.say(format!(
                 "{:<16} closest class vectors {cosine:.3}: {} | {}",
@@ -174,7 +210,7 @@ fn notes<'a>(
 /// The tasks whose names the corpora exercise.
 fn named_tasks(preset: &Preset) -> Result<Vec<Task>> {
     let mut tasks = Vec::new();
-    for source in &preset.corpus {
+    for source in preset.stages().flat_map(|(corpus, _)| corpus) {
         match source {
             CorpusSource::World { .. } => {
                 tasks.extend(paint_world::tasks().into_iter().map(|world| world.task));
@@ -183,6 +219,9 @@ fn named_tasks(preset: &Preset) -> Result<Vec<Task>> {
         }
     }
     tasks.retain(|task| task.class_names.len() > 1);
+    // Stages may have corpora of the same tasks.
+    tasks.sort_by(|one, other| one.name.cmp(&other.name));
+    tasks.dedup_by(|one, other| one.name == other.name);
     Ok(tasks)
 }
 

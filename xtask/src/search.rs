@@ -137,57 +137,79 @@ impl Wanted<'_> {
     ) -> Result<Searched> {
         let mut measured = Vec::new();
         for &alpha in self.grid {
-            measured.push(self.measured(alpha, margin, bar)?);
+            measured.push(self.measured(alpha, margin, None, bar)?);
         }
         let choose = |measured: &[Measured]| -> Result<Choice> {
-            let candidates: Vec<_> = measured.iter().map(|m| m.candidate.clone()).collect();
+            let candidates: Vec<_> = measured.iter().filter_map(|m| m.candidate.clone()).collect();
             Ok(choose(&candidates, self.rule)?)
         };
         let mut choice = choose(&measured)?;
         for _ in 0..halvings {
             for alpha in halfway(&measured, choice.alpha) {
-                measured.push(self.measured(alpha, margin, bar)?);
+                let best = measured.iter().find(|m| m.alpha == choice.alpha);
+                let best = best.and_then(|m| m.candidate.clone());
+                measured.push(self.measured(alpha, margin, best.as_ref(), bar)?);
             }
             choice = choose(&measured)?;
         }
-        measured.sort_by(|one, other| one.candidate.alpha.total_cmp(&other.candidate.alpha));
+        measured.sort_by(|one, other| one.alpha.total_cmp(&other.alpha));
         let of_images: usize = n_images.iter().sum();
+        let n_passes = |m: &Measured| -> u64 {
+            let on = m.on.iter().flatten();
+            on.map(|accuracy| accuracy.n as u64).sum()
+        };
         Ok(Searched {
             choice,
-            n_passes: (measured.len() * of_images) as u64,
+            n_passes: measured.iter().map(n_passes).sum(),
             n_grid_passes: (self.grid.len() * of_images) as u64,
-            points: measured
-                .into_iter()
-                .map(|m| (m.candidate.alpha, m.on))
-                .collect(),
+            points: measured.into_iter().map(|m| (m.alpha, m.on)).collect(),
             audit: Audit::default(),
         })
     }
 
-    /// The answers of the model at `alpha` to all validation images.
-    fn measured(&self, alpha: f64, margin: f64, bar: &ProgressBar) -> Result<Measured> {
-        let on = |on: &&Prepared| self.answers(alpha, on, bar);
-        let answers = self.tasks().iter().map(on).collect::<Result<Vec<_>>>()?;
+    /// The answers of the model at `alpha` to validation images: to the supported tasks' only if it may
+    /// be chosen before `best`, which they cannot change otherwise.
+    fn measured(
+        &self,
+        alpha: f64,
+        margin: f64,
+        best: Option<&Candidate>,
+        bar: &ProgressBar,
+    ) -> Result<Measured> {
+        let answers = |on: &[&Prepared]| -> Result<Vec<Predictions>> {
+            on.iter().map(|on| self.answers(alpha, on, bar)).collect()
+        };
+        let patching = answers(&self.patching)?;
+        let sum: f64 = patching.iter().map(|on| on.accuracy().value).sum();
+        let patch = ValidationAccuracy::new(sum / patching.len() as f64)?;
         let line = self.line;
+        let supported = &line.subject.supported;
+        let patching = patching.iter().map(|answers| Some(answers.accuracy()));
+        if best.is_some_and(|best| !may_be_chosen_before(best, patch, self.rule)) {
+            return Ok(Measured {
+                alpha,
+                candidate: None,
+                on: patching.chain(supported.iter().map(|_| None)).collect(),
+            });
+        }
+        let after = answers(&supported.iter().collect::<Vec<_>>())?;
         let zero_shot = |on| {
             let split = SplitName::Validation;
             line.subject.zero_shot_answers(on, split, line.run)
         };
-        let before = line.subject.supported.iter().map(zero_shot);
-        let before = before.collect::<Result<Vec<_>>>()?;
-        let (patching, supported) = answers.split_at(self.patching.len());
+        let before = supported.iter().map(zero_shot).collect::<Result<Vec<_>>>()?;
         let accuracy = |answers: &Predictions| ValidationAccuracy::new(answers.accuracy().value);
-        let sum: f64 = patching.iter().map(|on| on.accuracy().value).sum();
         let candidate = Candidate {
             alpha,
-            patch: ValidationAccuracy::new(sum / patching.len() as f64)?,
-            supported: supported.iter().map(accuracy).collect::<Result<_, _>>()?,
-            drop_margin: margin * drop_error(&before, supported)?,
+            patch,
+            supported: after.iter().map(accuracy).collect::<Result<_, _>>()?,
+            drop_margin: margin * drop_error(&before, &after)?,
         };
-        let on = answers.iter().map(|answers| Some(answers.accuracy()));
+        let after = after.iter().map(|answers| Some(answers.accuracy()));
         Ok(Measured {
-            candidate,
-            on: on.collect(),
+            alpha,
+            candidate: Some(candidate),
+            on: patching.chain(after).collect(),
         })
     }
 
@@ -232,14 +254,25 @@ impl Wanted<'_> {
 
 /// What was measured at one alpha.
 struct Measured {
-    candidate: Candidate,
+    alpha: f64,
+    /// If it may be chosen.
+    candidate: Option<Candidate>,
     /// On the patching tasks, then on the supported ones.
     on: Vec<Option<Proportion>>,
 }
 
+/// Whether supported accuracies can make `rule` choose one with `patch` before `best`.
+fn may_be_chosen_before(best: &Candidate, patch: ValidationAccuracy, rule: Rule) -> bool {
+    match rule {
+        // As good is enough: the smaller alpha is chosen then.
+        Rule::BestPatch { .. } => patch.get() > best.patch.get() - 1e-9,
+        Rule::BestMean => true,
+    }
+}
+
 /// The values halfway from the best one to its neighbours.
 fn halfway(measured: &[Measured], best: f64) -> Vec<f64> {
-    let alphas = || measured.iter().map(|m| m.candidate.alpha);
+    let alphas = || measured.iter().map(|m| m.alpha);
     let below = alphas()
         .filter(|alpha| *alpha < best)
         .max_by(f64::total_cmp);

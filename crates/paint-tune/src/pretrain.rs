@@ -147,9 +147,11 @@ pub struct PretrainInput<'a> {
     pub preprocessor: &'a Preprocessor,
     /// One or more corpora, mixed in proportion to their sizes.
     pub corpora: &'a [Corpus<'a>],
+    /// Weights to begin with, f32; seeded random ones if there are none.
+    pub start: Option<&'a Tensors>,
 }
 
-/// Trains both towers from seeded first weights.
+/// Trains both towers.
 ///
 /// The state is kept in `state`, a file; a call with the same input continues there.
 ///
@@ -165,8 +167,15 @@ pub fn pretrain(
     config.check()?;
     check_input(input)?;
     let mut rng = Rng::derive(config.seed, &[INIT]);
-    let first = init(input.config, &mut || rng.normal(), &Device::Cpu)?;
-    let mut optimizer = Optimizer::new(&first, config.weight_decay, config.clip_norm)?
+    let random;
+    let first = match input.start {
+        Some(start) => start,
+        None => {
+            random = init(input.config, &mut || rng.normal(), &Device::Cpu)?;
+            &random
+        }
+    };
+    let mut optimizer = Optimizer::new(first, config.weight_decay, config.clip_norm)?
         .with_muon(config.muon_learning_rate / config.learning_rate);
     let key = run_key(input, config)?;
     let done = restore(state, &key, &mut optimizer)?;
@@ -306,6 +315,9 @@ fn run_key(input: &PretrainInput<'_>, config: &PretrainConfig) -> Result<String>
         .text(&format!("{config:?}"))
         .text(&format!("{:?}", input.config))
         .text(&format!("{:?}", input.preprocessor));
+    for (name, tensor) in input.start.into_iter().flatten() {
+        key = key.tensor(name, tensor)?;
+    }
     for corpus in input.corpora {
         key = key
             .text(corpus.images.content_key())

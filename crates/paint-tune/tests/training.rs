@@ -158,6 +158,15 @@ impl World {
         config: &PretrainConfig,
         state: &Path,
     ) -> Result<(Tensors, Vec<f64>), Error> {
+        self.pretrain_from(None, config, state)
+    }
+
+    fn pretrain_from(
+        &self,
+        start: Option<&Tensors>,
+        config: &PretrainConfig,
+        state: &Path,
+    ) -> Result<(Tensors, Vec<f64>), Error> {
         let captions: Vec<&str> = self
             .images
             .labels()
@@ -174,6 +183,7 @@ impl World {
             tokenizer: &self.tokenizer,
             preprocessor: &self.preprocessor,
             corpora: &corpora,
+            start,
         };
         let mut losses = Vec::new();
         let tensors = pretrain(&input, config, state, &mut |p| losses.push(p.loss))?;
@@ -509,6 +519,31 @@ fn pretraining_learns_every_tensor_and_repeats_exactly() {
     }
     let (again, _) = run("b");
     assert_eq!(bits(&again), bits(&tensors));
+}
+
+#[test]
+fn a_further_stage_begins_where_the_first_ended() {
+    let world = world();
+    let directory = tempfile::tempdir().unwrap();
+    let config = PretrainConfig {
+        steps: 20,
+        batch: 8,
+        learning_rate: 3e-3,
+        weight_decay: 0.0,
+        ..Default::default()
+    };
+    let at = |name| directory.path().join(name);
+    let (first, losses) = world.pretrain(&config, &at("first")).unwrap();
+    let (further, more) = world
+        .pretrain_from(Some(&first), &config, &at("then"))
+        .unwrap();
+    assert!(more[0] < 0.9 * losses[0], "{} then {}", losses[0], more[0]);
+    assert_ne!(bits(&further), bits(&first));
+    // With other weights it is another run.
+    let error = world
+        .pretrain_from(Some(&further), &config, &at("then"))
+        .unwrap_err();
+    assert!(matches!(error, Error::ForeignState { .. }), "{error}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::domain::{Domain, Split};
 use crate::english::{NUMBERS, plural, with_article};
 use crate::error::Result;
 use crate::fonts;
+use crate::kinds::kinds_of;
 use crate::objects::{photograph, position, put, stands_out};
 use crate::places::PLACES;
 use crate::recipe::Recipe;
@@ -18,6 +19,8 @@ use crate::shapes::{Shape, named_background};
 use crate::sketches::{Style, sketch};
 use crate::tasks::patching_domains;
 use crate::vocabulary::Vocabulary;
+
+mod albums;
 
 /// One picture and its caption.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +77,7 @@ impl Corpus {
     pub fn get(&self, index: u64) -> Captioned {
         let album = &mut Rng::derive(self.seed, &[ALBUM_STREAM, index / ALBUM]);
         let rng = &mut Rng::derive(self.seed, &[STREAM, index]);
-        let (canvas, caption) = match weighted(&self.recipe.kinds(), album) {
+        let (canvas, caption) = match weighted(&self.recipe.shares(), album) {
             0 => self.object(rng),
             1 => self.sketch(rng),
             2 => shape(rng),
@@ -82,7 +85,10 @@ impl Corpus {
             4 => self.word(rng),
             5 => number(rng),
             6 => self.pair(rng),
-            _ => return self.domain(album, rng),
+            7 => return self.domain(album, rng),
+            8 => self.scattered(album, rng),
+            9 => self.arranged(album, rng),
+            _ => self.labelled(rng),
         };
         Captioned {
             image: canvas.finish(),
@@ -117,7 +123,24 @@ impl Corpus {
         let size = rng.range(28.0, 46.0);
         put(&mut canvas, artwork, position(size, rng), size, 0.35, rng);
         photograph(&mut canvas, rng);
-        (canvas, sentence(artwork.name, &phrase, rng))
+        let caption = sentence(artwork.name, &phrase, rng);
+        (canvas, self.or_kind(artwork, caption, rng))
+    }
+
+    /// `caption`, or in some cases one that says what the object is a kind of.
+    fn or_kind(&self, artwork: &Artwork, caption: String, rng: &mut Rng) -> String {
+        let kinds = kinds_of(artwork.name);
+        if kinds.is_empty() || self.recipe.kinds == 0.0 || !rng.chance(self.recipe.kinds) {
+            return caption;
+        }
+        let kind: &String = rng.pick(kinds);
+        let noun = noun_phrase(artwork.name, rng);
+        match rng.below(5) {
+            0 => format!("{noun}, {}", with_article(kind)),
+            1 => with_article(kind),
+            2 => format!("a picture of {}", with_article(kind)),
+            _ => format!("{noun} which is a kind of {kind}"),
+        }
     }
 
     /// A background and what may follow the object's name: "", "on grass", …
@@ -150,7 +173,7 @@ impl Corpus {
             2 => format!("a picture of {noun}"),
             _ => format!("{} of {noun}", rng.pick(style.phrase())),
         };
-        (canvas, caption)
+        (canvas, self.or_kind(artwork, caption, rng))
     }
 
     fn count(&self, rng: &mut Rng) -> (Canvas, String) {
@@ -199,6 +222,32 @@ impl Corpus {
     fn word(&self, rng: &mut Rng) -> (Canvas, String) {
         let text = self.vocabulary.pick(rng);
         written(text, rng)
+    }
+
+    /// An object with a word on it: in most cases its own name, and the caption need not say that it
+    /// is written.
+    fn labelled(&self, rng: &mut Rng) -> (Canvas, String) {
+        let artwork = self.artwork(&OBJECTS, rng);
+        let (mut canvas, _) = self.ground(rng);
+        let size = rng.range(26.0, 46.0);
+        put(&mut canvas, artwork, position(size, rng), size, 0.35, rng);
+        if rng.chance(0.6) {
+            label(&mut canvas, artwork.name, rng);
+            return (canvas, sentence(artwork.name, "", rng));
+        }
+        let word = match rng.chance(0.5) {
+            true => rng.pick::<Artwork>(&OBJECTS).name,
+            false => self.vocabulary.pick(rng),
+        };
+        label(&mut canvas, word, rng);
+        let noun = with_article(artwork.name);
+        let caption = match rng.below(4) {
+            0 => format!("{noun} with the word {word}"),
+            1 => format!("{noun} that says {word}"),
+            2 => format!("{word}, {noun}"),
+            _ => format!("the word {word} on {noun}"),
+        };
+        (canvas, caption)
     }
 
     fn pair(&self, rng: &mut Rng) -> (Canvas, String) {
@@ -518,6 +567,35 @@ pub(crate) fn writing(
         canvas.degrade(rng.range(0.1, 0.5), rng);
     }
     (ink_name, ground_name, canvas)
+}
+
+/// `text` on one or more lines at the top, the middle or the bottom, in half of the cases on a strip
+/// of paper.
+fn label(canvas: &mut Canvas, text: &str, rng: &mut Rng) {
+    let face = fonts::pick(Split::Pretrain, rng);
+    let lines = broken(text);
+    let widths = lines.iter().map(|line| text_width(line, face, 1.0));
+    let widest = widths.fold(0.1, f32::max);
+    let height = ((SIZE - 2.0) / widest).min(rng.range(5.5, 10.0));
+    let (row, n) = (1.4 * height, lines.len() as f32);
+    let middle = match rng.below(3) {
+        0 => 0.5 * row * n + 0.5,
+        1 => SIZE / 2.0,
+        _ => SIZE - 0.5 * row * n - 0.5,
+    };
+    let paper = *rng.pick(&NAMED);
+    let paper = jitter(paper.1, 16.0, rng);
+    let ink = contrasting(paper, 90.0, rng);
+    let shift = rng.range(-0.5, 0.5) * (SIZE - height * widest - 2.0).max(0.0);
+    if rng.chance(0.5) {
+        let width = height * widest + 3.0;
+        let left = SIZE / 2.0 + shift - width / 2.0;
+        canvas.rect(left, middle - 0.5 * row * n, width, row * n, paper);
+    }
+    for (i, line) in lines.iter().enumerate() {
+        let y = middle + (i as f32 - 0.5 * (n - 1.0)) * row;
+        canvas.text(line, face, (SIZE / 2.0 + shift, y), height, 0.0, ink);
+    }
 }
 
 fn write_lines(

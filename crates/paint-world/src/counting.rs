@@ -94,24 +94,34 @@ pub(crate) fn scene(
     rng: &mut Rng,
 ) -> Canvas {
     let mut canvas = ground(split, rng);
-    let sizes: Vec<f32> = shapes
-        .iter()
-        .map(|_| rng.range(sizes.start, sizes.end))
-        .collect();
-    for ((shape, size), centre) in shapes.iter().zip(&sizes).zip(scattered(&sizes, rng)) {
-        shape.put(&mut canvas, centre, *size, rng);
-    }
+    put_shapes(&mut canvas, shapes, sizes, rng);
     if rng.chance(0.5) {
         canvas.degrade(rng.range(0.1, 0.4), rng);
     }
     canvas
 }
 
+/// Draws the shapes, each of a size within `sizes`, none nearer to another than a pixel.
+pub(crate) fn put_shapes(
+    canvas: &mut Canvas,
+    shapes: &[Shape],
+    sizes: std::ops::Range<f32>,
+    rng: &mut Rng,
+) {
+    let sizes: Vec<f32> = shapes
+        .iter()
+        .map(|_| rng.range(sizes.start, sizes.end))
+        .collect();
+    for ((shape, size), centre) in shapes.iter().zip(&sizes).zip(scattered(&sizes, rng)) {
+        shape.put(canvas, centre, *size, rng);
+    }
+}
+
 /// How far a shape reaches from its centre, of half its size: a turned square's corner.
 const REACH: f32 = 1.25;
 
 /// Centres for things of these sizes.
-fn scattered(sizes: &[f32], rng: &mut Rng) -> Vec<(f32, f32)> {
+pub(crate) fn scattered(sizes: &[f32], rng: &mut Rng) -> Vec<(f32, f32)> {
     let reach = |size: f32| REACH * size / 2.0;
     // A thousand times begun anew, there is no room for these sizes: they overlap rather than hang.
     let mut spacing = 1.0;
@@ -150,7 +160,7 @@ fn scattered(sizes: &[f32], rng: &mut Rng) -> Vec<(f32, f32)> {
 }
 
 /// A plain light or dark ground, lit from a side; on all the colours of shapes stand out.
-fn ground(split: Split, rng: &mut Rng) -> Canvas {
+pub(crate) fn ground(split: Split, rng: &mut Rng) -> Canvas {
     const N_SEEN: usize = 5;
     const GROUNDS: [Colour; 8] = [
         [226, 226, 224],

@@ -54,6 +54,7 @@ mod domain;
 mod english;
 mod error;
 mod fonts;
+mod kinds;
 mod label;
 mod objects;
 mod places;

@@ -29,6 +29,16 @@ pub struct Recipe {
     pub pairs: f32,
     /// Images of the patching tasks' domains, all nine together.
     pub domains: f32,
+    /// One to ten things of a kind, scattered, each number as often. An album shows one kind, so
+    /// that nothing but the number tells its pictures apart.
+    pub scattered: f32,
+    /// Two objects or shapes and how they stand to each other; those of an album are the same few.
+    pub arranged: f32,
+    /// An object with a word on it, mostly its own name, as goods have.
+    pub labelled: f32,
+    /// Of the objects and sketches: share whose caption says what they are a kind of, where
+    /// that is known.
+    pub kinds: f32,
     /// Of the objects and sketches: share that are classes of the supported tasks; the
     /// rest is any of the more than a thousand things.
     pub known_objects: f32,
@@ -57,6 +67,10 @@ impl Default for Recipe {
             numbers: 0.02,
             pairs: 0.05,
             domains: 0.25,
+            scattered: 0.0,
+            arranged: 0.0,
+            labelled: 0.0,
+            kinds: 0.0,
             known_objects: 0.5,
             places: 0.35,
             vague: 0.55,
@@ -68,9 +82,8 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// The shares of the kinds of pictures, in the order in which [`Corpus`](crate::Corpus)
-    /// takes them.
-    pub(crate) fn kinds(&self) -> [f32; 8] {
+    /// The shares of what is shown, in the order in which [`Corpus`](crate::Corpus) takes them.
+    pub(crate) fn shares(&self) -> [f32; 11] {
         [
             self.objects,
             self.sketches,
@@ -80,6 +93,9 @@ impl Recipe {
             self.numbers,
             self.pairs,
             self.domains,
+            self.scattered,
+            self.arranged,
+            self.labelled,
         ]
     }
 
@@ -99,20 +115,31 @@ impl Recipe {
     /// If a share is not a number in [0, 1], the kinds or domain weights are all zero, or a
     /// domain does not exist.
     pub(crate) fn check(&self) -> Result<()> {
-        const NAMES: [&str; 8] = [
-            "objects", "sketches", "shapes", "counts", "words", "numbers", "pairs", "domains",
+        const NAMES: [&str; 11] = [
+            "objects",
+            "sketches",
+            "shapes",
+            "counts",
+            "words",
+            "numbers",
+            "pairs",
+            "domains",
+            "scattered",
+            "arranged",
+            "labelled",
         ];
         let of_pictures = [
+            ("kinds", self.kinds),
             ("known_objects", self.known_objects),
             ("places", self.places),
             ("vague", self.vague),
             ("attributes", self.attributes),
             ("vague + attributes", self.vague + self.attributes),
         ];
-        for (key, value) in NAMES.into_iter().zip(self.kinds()).chain(of_pictures) {
+        for (key, value) in NAMES.into_iter().zip(self.shares()).chain(of_pictures) {
             share(key, value)?;
         }
-        if self.kinds().iter().sum::<f32>() <= 0.0 {
+        if self.shares().iter().sum::<f32>() <= 0.0 {
             return Err(wrong(
                 "objects",
                 self.objects,
