@@ -1,5 +1,6 @@
 //! What every question can be asked with.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -189,12 +190,13 @@ impl<'a> Asked<'a> {
                 settings.fine_tune.steps = settings.fine_tune.steps.div_ceil(QUICK_STEPS);
             }
         }
+        let of_suite = suite.validation.map(NonZeroUsize::get);
         Ok(Self {
             name: format!("{question}{}", if args.quick { "-quick" } else { "" }),
             settings,
             patching,
             suite,
-            limit_validation: args.common.limit,
+            limit_validation: args.common.limit.into_iter().chain(of_suite).min(),
             common: &args.common,
         })
     }

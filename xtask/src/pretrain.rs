@@ -67,7 +67,13 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         if is_last || !is_made_by(&so_far, &checkpoint)? {
             let mut tables = Vec::new();
             for source in sources {
-                tables.push(open_corpus(source, &out, &hub, &model.preprocessor, console)?);
+                tables.push(open_corpus(
+                    source,
+                    &out,
+                    &hub,
+                    &model.preprocessor,
+                    console,
+                )?);
             }
             let state = match is_last {
                 true => out.join("state.safetensors"),
@@ -85,7 +91,14 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
                 true => WeightDtype::F32,
                 false => WeightDtype::F16,
             };
-            save(&checkpoint, &model.config, &trained, dtype, Some(&texts), &provenance)?;
+            save(
+                &checkpoint,
+                &model.config,
+                &trained,
+                dtype,
+                Some(&texts),
+                &provenance,
+            )?;
             console.say(format!("wrote {}", checkpoint.display()));
         }
         // What is on disk: a later run begins the next stage with it too.
@@ -126,13 +139,16 @@ impl Architecture {
         state: &Path,
         console: &Console,
     ) -> Result<Tensors> {
-        let corpora = tables.iter().zip(sources).map(|((captions, images), source)| {
-            Ok(Corpus {
-                images,
-                captions: captions.captions_of(images)?,
-                augment: source.augment(),
-            })
-        });
+        let corpora = tables
+            .iter()
+            .zip(sources)
+            .map(|((captions, images), source)| {
+                Ok(Corpus {
+                    images,
+                    captions: captions.captions_of(images)?,
+                    augment: source.augment(),
+                })
+            });
         let input = PretrainInput {
             config: &self.config,
             tokenizer: &self.tokenizer,

@@ -64,6 +64,7 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
         patching: vec![args.task.clone()],
         train_part: BTreeMap::new(),
         model: None,
+        validation: None,
         models: Vec::new(),
         transfer: Vec::new(),
         fine_tune: None,

@@ -140,7 +140,10 @@ impl Wanted<'_> {
             measured.push(self.measured(alpha, margin, None, bar)?);
         }
         let choose = |measured: &[Measured]| -> Result<Choice> {
-            let candidates: Vec<_> = measured.iter().filter_map(|m| m.candidate.clone()).collect();
+            let candidates: Vec<_> = measured
+                .iter()
+                .filter_map(|m| m.candidate.clone())
+                .collect();
             Ok(choose(&candidates, self.rule)?)
         };
         let mut choice = choose(&measured)?;
@@ -156,7 +159,7 @@ impl Wanted<'_> {
         let of_images: usize = n_images.iter().sum();
         let n_passes = |m: &Measured| -> u64 {
             let on = m.on.iter().flatten();
-            on.map(|accuracy| accuracy.n as u64).sum()
+            on.map(|accuracy| accuracy.n).sum()
         };
         Ok(Searched {
             choice,
@@ -197,7 +200,10 @@ impl Wanted<'_> {
             let split = SplitName::Validation;
             line.subject.zero_shot_answers(on, split, line.run)
         };
-        let before = supported.iter().map(zero_shot).collect::<Result<Vec<_>>>()?;
+        let before = supported
+            .iter()
+            .map(zero_shot)
+            .collect::<Result<Vec<_>>>()?;
         let accuracy = |answers: &Predictions| ValidationAccuracy::new(answers.accuracy().value);
         let candidate = Candidate {
             alpha,
@@ -302,4 +308,49 @@ pub(crate) fn drop_error(before: &[Predictions], after: &[Predictions]) -> Resul
         variance += Paired::new(before, after)?.standard_error().powi(2);
     }
     Ok(variance.sqrt() / before.len().max(1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use paint_data::Rng;
+
+    use super::*;
+
+    /// What the search does not measure would not have been chosen.
+    #[test]
+    fn leaving_out_what_cannot_be_chosen_changes_no_choice() {
+        let rng = &mut Rng::new(1);
+        let accuracy = |value: f32| ValidationAccuracy::new(f64::from(value)).unwrap();
+        let mut n_left_out = 0;
+        for _ in 0..400 {
+            let rule = match rng.chance(0.8) {
+                true => Rule::BestPatch { max_drop: 0.02 },
+                false => Rule::BestMean,
+            };
+            // Of few values, so that some are as good as others.
+            let mut candidate = |alpha| Candidate {
+                alpha,
+                patch: accuracy(0.5 + 0.01 * rng.below(6) as f32),
+                supported: vec![accuracy(0.9 - 0.01 * rng.below(4) as f32)],
+                drop_margin: 0.0,
+            };
+            let mut candidates: Vec<Candidate> = [0.0, 0.5, 1.0].map(&mut candidate).into();
+            let chosen = choose(&candidates, rule).unwrap().alpha;
+            let best = candidates
+                .iter()
+                .find(|c| c.alpha == chosen)
+                .unwrap()
+                .clone();
+            for alpha in [0.25, 0.75] {
+                candidates.push(candidate(alpha));
+                let further = candidates.last().unwrap();
+                if !may_be_chosen_before(&best, further.patch, rule) {
+                    n_left_out += 1;
+                    assert_eq!(choose(&candidates, rule).unwrap().alpha, chosen);
+                }
+                candidates.pop();
+            }
+        }
+        assert!(n_left_out > 100, "{n_left_out}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Suite manifests: which tasks to patch on, which to keep, and the model.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub struct Suite {
     /// Tasks that are only tested on, to see what patches do to them.
     #[serde(default)]
     pub transfer: Vec<String>,
+    /// Alpha is chosen on at most so many validation images of a task; on all if not given.
+    #[serde(default)]
+    pub validation: Option<NonZeroUsize>,
     /// Hyperparameters of fine-tuning that suit the model; read by whoever trains.
     #[serde(default)]
     pub fine_tune: Option<toml::Table>,

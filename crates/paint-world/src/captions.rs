@@ -231,7 +231,7 @@ impl Corpus {
         let (mut canvas, _) = self.ground(rng);
         let size = rng.range(26.0, 46.0);
         put(&mut canvas, artwork, position(size, rng), size, 0.35, rng);
-        if rng.chance(0.6) {
+        if rng.chance(0.65) {
             label(&mut canvas, artwork.name, rng);
             return (canvas, sentence(artwork.name, "", rng));
         }
@@ -241,11 +241,13 @@ impl Corpus {
         };
         label(&mut canvas, word, rng);
         let noun = with_article(artwork.name);
-        let caption = match rng.below(4) {
+        // What is written often says what a picture is about.
+        let caption = match rng.below(5) {
             0 => format!("{noun} with the word {word}"),
             1 => format!("{noun} that says {word}"),
-            2 => format!("{word}, {noun}"),
-            _ => format!("the word {word} on {noun}"),
+            2 => format!("it says {word}"),
+            3 => format!("the word {word}"),
+            _ => word.to_owned(),
         };
         (canvas, caption)
     }

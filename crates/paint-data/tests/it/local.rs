@@ -449,6 +449,9 @@ fn suites() {
         "name = \"s\"\nsupported = [\"b\"]\npatching = [\"b\"]",
         &["\"b\" is named twice"],
     );
+    let some = Suite::parse(&format!("{good}\nvalidation = 7"), "s.toml").unwrap();
+    assert_eq!(some.validation.map(std::num::NonZeroUsize::get), Some(7));
+    check(&format!("{good}\nvalidation = 0"), &["s.toml", "nonzero"]);
 }
 
 #[test]

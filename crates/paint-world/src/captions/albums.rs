@@ -154,7 +154,11 @@ impl Corpus {
         let caption = match rng.below(8) {
             0 => format!("{a} and {b}"),
             1 | 2 => format!("{a} {words} the {}", without_article(&b)),
-            3 => format!("the {} is {words} the {}", without_article(&a), without_article(&b)),
+            3 => format!(
+                "the {} is {words} the {}",
+                without_article(&a),
+                without_article(&b)
+            ),
             _ => format!("{a} {words} {b}"),
         };
         (canvas, caption)
