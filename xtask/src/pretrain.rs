@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let mut start = None;
     for (i, (sources, config)) in preset.stages().enumerate() {
         let so_far = preset.first(i + 1);
-        let is_last = so_far == preset;
+        let is_last = i == preset.then.len();
         let name = match is_last {
             true => preset.name.clone(),
             false => format!("stage-{}", i + 1),

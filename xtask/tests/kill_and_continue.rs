@@ -93,11 +93,15 @@ fn pretraining_killed_at_any_moment_ends_with_the_same_bytes() {
     assert!(weights(&alone) == weights(&killed), "the weights differ");
     let state_of = |out: &Path| std::fs::read(out.join("state.safetensors")).unwrap();
     assert!(state_of(&alone) == state_of(&killed), "the states differ");
-    assert_eq!(
-        names(&killed),
-        names(&alone),
-        "a killed process left something"
-    );
+    // Whoever dies while writing leaves one unfinished state, which only time takes away.
+    let unfinished = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with(".state") && name.ends_with(".part")
+    };
+    let (left, names_of_killed): (BTreeSet<_>, BTreeSet<_>) =
+        names(&killed).into_iter().partition(unfinished);
+    assert!(left.len() <= n_killed, "{left:?}");
+    assert_eq!(names_of_killed, names(&alone), "a killed process left more");
 }
 
 #[test]
@@ -240,14 +244,9 @@ fn n_states(runs: &Path) -> usize {
     entries.filter(|folder| begun(folder)).count()
 }
 
-/// Without the unfinished files of processes that died while writing: the next one that writes to
-/// their place takes them away, but not before an hour.
 fn names(directory: &Path) -> BTreeSet<OsString> {
     let entries = std::fs::read_dir(directory).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name());
-    names
-        .filter(|name| !name.to_string_lossy().ends_with(".part"))
-        .collect()
+    entries.map(|entry| entry.unwrap().file_name()).collect()
 }
 
 fn modified(path: &Path) -> Option<std::time::SystemTime> {

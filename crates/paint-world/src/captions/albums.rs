@@ -198,13 +198,16 @@ mod tests {
         Corpus::new(recipe, 1).unwrap()
     }
 
+    fn captions(corpus: &Corpus, album: u64) -> Vec<String> {
+        let items = album * ALBUM..(album + 1) * ALBUM;
+        items.map(|index| corpus.get(index).caption).collect()
+    }
+
     #[test]
     fn numbers_of_an_album_differ_and_its_things_do_not() {
         let corpus = corpus(|recipe| recipe.scattered = 1.0);
         for album in 0..8 {
-            let captions: Vec<String> = (album * ALBUM..(album + 1) * ALBUM)
-                .map(|index| corpus.get(index).caption)
-                .collect();
+            let captions = captions(&corpus, album);
             let numbers: std::collections::BTreeSet<&str> = captions
                 .iter()
                 .flat_map(|caption| caption.split(' '))
@@ -226,9 +229,7 @@ mod tests {
     fn an_album_has_three_things_in_all_arrangements() {
         let corpus = corpus(|recipe| recipe.arranged = 1.0);
         for album in 0..8 {
-            let captions: Vec<String> = (album * ALBUM..(album + 1) * ALBUM)
-                .map(|index| corpus.get(index).caption)
-                .collect();
+            let captions = captions(&corpus, album);
             for words in ["left of", "right of", "above", "below"] {
                 assert!(captions.iter().any(|c| c.contains(words)), "{captions:?}");
             }
