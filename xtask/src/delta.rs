@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Subcommand, ValueEnum};
-use paint_atomic::UnfinishedDirectory;
+use paint_atomic::{UnfinishedDirectory, directory_of};
 use paint_clip::{Parent, Provenance};
 use paint_mix::{
     DeltaDtype, DeltaInfo, Origin, apply_delta, conflict, read_delta, remove_delta, write_delta,
@@ -226,10 +226,7 @@ fn publish<T>(
     if to.exists() {
         bail!("{} exists; choose another directory", to.display());
     }
-    let parent = match to.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let parent = directory_of(to);
     std::fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
     // Fails if the weights are damaged, so before anything is written.
     let mut provenance = provenance(from, what, deltas)?;

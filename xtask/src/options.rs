@@ -161,6 +161,10 @@ impl<'a> Asked<'a> {
                 patching.join(", ")
             );
         }
+        let twice = |i: usize| args.tasks[..i].contains(&args.tasks[i]);
+        if let Some(i) = (0..args.tasks.len()).find(|&i| twice(i)) {
+            bail!("--tasks: {} twice", args.tasks[i]);
+        }
         if !args.tasks.is_empty() {
             patching.retain(|task| args.tasks.contains(task));
         }

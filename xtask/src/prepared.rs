@@ -240,14 +240,14 @@ impl Prepared {
         split: SplitName,
         rows: &[usize],
     ) -> Result<Predictions> {
-        let table = self.table(split)?;
+        let (table, head) = (self.table(split)?, self.head(split));
         // Few images still keep every thread busy.
         let batch = rows
             .len()
             .div_ceil(rayon::current_num_threads())
             .clamp(1, BATCH);
         let preprocessor = &model.preprocessor;
-        predict_rows(clip, preprocessor, &self.head, table, rows, batch, &|_| {})
+        predict_rows(clip, preprocessor, head, table, rows, batch, &|_| {})
             .with_context(|| format!("task {}", self.name))
     }
 }

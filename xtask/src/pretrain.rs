@@ -55,56 +55,59 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         tokenizer: Tokenizer::load(&texts)?,
         preprocessor: Preprocessor::load(&texts)?,
     };
-    let mut start = None;
-    for (i, (sources, config)) in preset.stages().enumerate() {
-        let so_far = preset.first(i + 1);
-        let is_last = i == preset.then.len();
-        let name = match is_last {
-            true => preset.name.clone(),
-            false => format!("stage-{}", i + 1),
+    let last = preset.then.len();
+    let stage_dir = |i: usize| match i == last {
+        true => out.join(&preset.name),
+        false => out.join(format!("stage-{}", i + 1)),
+    };
+    // After the last stage that is done: those before it are in its weights.
+    let mut first = last;
+    while first > 0 && !is_made_by(&preset.first(first), &stage_dir(first - 1))? {
+        first -= 1;
+    }
+    for (i, (sources, config)) in preset.stages().enumerate().skip(first) {
+        // What is on disk: a later run begins this stage with it too.
+        let start = match i {
+            0 => None,
+            _ => Some(load_tensors(&stage_dir(i - 1), &Device::Cpu)?),
         };
-        let checkpoint = out.join(&name);
-        if is_last || !is_made_by(&so_far, &checkpoint)? {
-            let mut tables = Vec::new();
-            for source in sources {
-                tables.push(open_corpus(
-                    source,
-                    &out,
-                    &hub,
-                    &model.preprocessor,
-                    console,
-                )?);
-            }
-            let state = match is_last {
-                true => out.join("state.safetensors"),
-                false => out.join(format!("state-{}.safetensors", i + 1)),
-            };
-            let trained = model.train(sources, &tables, config, start.as_ref(), &state, console)?;
-            let cosines = closest_classes(&model, &trained, &so_far, console)?;
-            let images = tables.iter().map(|(captions, _)| captions.images());
-            let provenance = Provenance {
-                seed: Some(config.seed),
-                notes: notes(&so_far, &cosines, images)?,
-                ..Default::default()
-            };
-            let dtype = match args.f32 {
-                true => WeightDtype::F32,
-                false => WeightDtype::F16,
-            };
-            save(
-                &checkpoint,
-                &model.config,
-                &trained,
-                dtype,
-                Some(&texts),
-                &provenance,
-            )?;
-            console.say(format!("wrote {}", checkpoint.display()));
+        let mut tables = Vec::new();
+        for source in sources {
+            tables.push(open_corpus(
+                source,
+                &out,
+                &hub,
+                &model.preprocessor,
+                console,
+            )?);
         }
-        // What is on disk: a later run begins the next stage with it too.
-        if !is_last {
-            start = Some(load_tensors(&checkpoint, &Device::Cpu)?);
-        }
+        let state = match i == last {
+            true => out.join("state.safetensors"),
+            false => out.join(format!("state-{}.safetensors", i + 1)),
+        };
+        let trained = model.train(sources, &tables, config, start.as_ref(), &state, console)?;
+        let so_far = preset.first(i + 1);
+        let cosines = closest_classes(&model, &trained, &so_far, console)?;
+        let images = tables.iter().map(|(captions, _)| captions.images());
+        let provenance = Provenance {
+            seed: Some(config.seed),
+            notes: notes(&so_far, &cosines, images)?,
+            ..Default::default()
+        };
+        let dtype = match args.f32 {
+            true => WeightDtype::F32,
+            false => WeightDtype::F16,
+        };
+        let checkpoint = stage_dir(i);
+        save(
+            &checkpoint,
+            &model.config,
+            &trained,
+            dtype,
+            Some(&texts),
+            &provenance,
+        )?;
+        console.say(format!("wrote {}", checkpoint.display()));
     }
     Ok(())
 }

@@ -37,6 +37,7 @@ pub(crate) fn find_patched(run: &Path, base: &Model, name: &str) -> Result<Vec<P
         check_parent(&path, &of_base, name)?;
         let found = find_model(&path.to_string_lossy(), &hub)?;
         let model = Model::load(found)?;
+        machine::check_weights(&model.dir)?;
         Ok(PatchedModel { task, model })
     };
     tasks.into_iter().map(load).collect()

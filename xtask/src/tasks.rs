@@ -39,7 +39,7 @@ pub(crate) fn find_manifest(kind: &str, name: &str) -> Result<PathBuf> {
         .collect();
     bail!(
         "{kind} {name}: there is none of this name in data-manifests/{kind}s{}; a file of your \
-         own ends in .toml",
+         own ends in .toml or has its directory before it",
         near(name, known)
     );
 }
@@ -91,7 +91,7 @@ pub(crate) fn hub_of(dir: Option<&Path>, console: &Console) -> Hub {
 pub(crate) fn find_suite(name: &str) -> Result<Suite> {
     let path = find_manifest("suite", name)?;
     let mut suite = Suite::load(&path).with_context(|| format!("suite {name}"))?;
-    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = path.parent().unwrap_or(Path::new(""));
     for task in suite
         .supported
         .iter_mut()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use paint_atomic::UnfinishedDirectory;
+use paint_atomic::{UnfinishedDirectory, directory_of};
 use paint_clip::{Clip, ClipConfig, Parent, Provenance, Tensors, image_tensor_names, load_tensors};
 use paint_data::SplitName;
 use paint_mix::interpolate_values;
@@ -206,7 +206,7 @@ impl FineTuned {
             return Ok(());
         }
         let put = || -> std::io::Result<()> {
-            fs::create_dir_all(directory.parent().unwrap_or(Path::new(".")))?;
+            fs::create_dir_all(directory_of(directory))?;
             let unfinished = UnfinishedDirectory::create(directory)?;
             for entry in fs::read_dir(&self.directory)? {
                 let entry = entry?;

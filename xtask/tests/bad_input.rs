@@ -72,6 +72,10 @@ fn unknown_names_are_answered_with_the_known_ones() {
         &["--tasks nothing", "digits"],
     );
     check(
+        &["rq1", "--tasks", "digits,flags,digits"],
+        &["--tasks: digits twice"],
+    );
+    check(
         &["rq1", "--model", "nothing"],
         &["model nothing", "world-xs"],
     );

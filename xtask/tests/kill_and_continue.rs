@@ -42,7 +42,13 @@ seed = 9
 train = { steps = 80, batch = 16, micro_batch = 8, learning_rate = 1e-3, save_every = 2 }
 
 [[then.corpus]]
-world = { n = 200, seed = 5, recipe = { scattered = 0.2, arranged = 0.2, labelled = 0.2 } }
+world = { n = 200, seed = 5, recipe = { scattered = 0.2, arranged = 0.2, labelled = 0.2, misnamed = 0.2 } }
+
+[[then]]
+train = { steps = 10, batch = 16, micro_batch = 8, learning_rate = 1e-3, save_every = 2 }
+
+[[then.corpus]]
+world = { n = 100, seed = 6 }
 "#;
 
 fn pretrain(preset: &Path, out: &Path) -> Command {
@@ -67,8 +73,10 @@ fn pretraining_killed_at_any_moment_ends_with_the_same_bytes() {
     assert!(pretrain(&preset, &alone).status().unwrap().success());
 
     let killed = directory.path().join("killed");
-    let states =
-        || ["state-1.safetensors", "state.safetensors"].map(|name| modified(&killed.join(name)));
+    let states = || {
+        ["state-1", "state-2", "state"]
+            .map(|name| modified(&killed.join(name).with_extension("safetensors")))
+    };
     let mut n_killed = 0;
     for wait in [0, 30, 80, 200] {
         let before = states();
@@ -102,6 +110,17 @@ fn pretraining_killed_at_any_moment_ends_with_the_same_bytes() {
         names(&killed).into_iter().partition(unfinished);
     assert!(left.len() <= n_killed, "{left:?}");
     assert_eq!(names_of_killed, names(&alone), "a killed process left more");
+
+    // A stage that is done needs none before it.
+    for name in ["stage-1", "tiny"] {
+        std::fs::remove_dir_all(alone.join(name)).unwrap();
+    }
+    assert!(pretrain(&preset, &alone).status().unwrap().success());
+    assert!(weights(&alone) == weights(&killed), "the weights differ");
+    assert!(
+        !alone.join("stage-1").exists(),
+        "the first stage was made again"
+    );
 }
 
 #[test]

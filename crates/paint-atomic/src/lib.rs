@@ -28,3 +28,4 @@ mod place;
 
 pub use directory::UnfinishedDirectory;
 pub use file::{UnfinishedFile, write};
+pub use place::directory_of;

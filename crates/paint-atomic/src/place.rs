@@ -18,17 +18,24 @@ pub(crate) struct Place<'a> {
     prefix: OsString,
 }
 
+/// The directory that the file or directory at `path` is in: the current one for a bare name.
+pub fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
 impl<'a> Place<'a> {
     pub(crate) fn of(path: &'a Path) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let mut prefix = OsString::from(".");
         prefix.push(name);
         prefix.push(".");
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        Ok(Self { directory, prefix })
+        Ok(Self {
+            directory: directory_of(path),
+            prefix,
+        })
     }
 
     /// A name beside the place.

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use paint_atomic::UnfinishedDirectory;
+use paint_atomic::{UnfinishedDirectory, directory_of};
 
 use crate::{Error, Result};
 
@@ -61,7 +61,7 @@ fn aside(dir: &Path) -> Result<PathBuf> {
     let mut aside = std::ffi::OsString::from(".");
     aside.push(name);
     aside.push(".old");
-    Ok(parent(dir).join(aside))
+    Ok(directory_of(dir).join(aside))
 }
 
 fn remove_if_there(dir: &Path) -> Result<()> {
@@ -69,10 +69,4 @@ fn remove_if_there(dir: &Path) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", dir)(e)),
         _ => Ok(()),
     }
-}
-
-pub(crate) fn parent(dir: &Path) -> &Path {
-    dir.parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
 }

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use half::{bf16, f16};
-use paint_atomic::UnfinishedDirectory;
+use paint_atomic::{UnfinishedDirectory, directory_of};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::check_finite;
 use crate::layout::{Layout, Part};
 use crate::preprocessor_config::{to_hugging_face, to_open_clip};
-use crate::replace::{parent, replace, restore};
+use crate::replace::{replace, restore};
 use crate::{Clip, ClipConfig, Error, Preprocessor, Result, Tensors, open_clip_config};
 
 /// The files a checkpoint takes over from its source, where that has them.
@@ -177,7 +177,7 @@ pub fn save_as(
         restore(source)?;
     }
     refuse_foreign_files(dir)?;
-    let parent = parent(dir);
+    let parent = directory_of(dir);
     fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
     let building = UnfinishedDirectory::create(dir).map_err(Error::io("save to", dir))?;
     let new = Checkpoint {

@@ -2,16 +2,13 @@
 
 use std::path::Path;
 
-use paint_atomic::UnfinishedFile;
+use paint_atomic::{UnfinishedFile, directory_of};
 
 use crate::{Error, Result};
 
 /// A new file in the directory of `path` (made if missing), removed again when dropped.
 pub(crate) fn unfinished(path: &Path) -> Result<UnfinishedFile> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(path);
     std::fs::create_dir_all(directory).map_err(Error::io("create directory", directory))?;
     UnfinishedFile::create(path).map_err(Error::io("create a file in", directory))
 }

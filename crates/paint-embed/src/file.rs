@@ -22,7 +22,7 @@ use arrow::ipc::reader::{FileDecoder, read_footer_length};
 use arrow::ipc::root_as_footer;
 use arrow::ipc::writer::FileWriter;
 use memmap2::Mmap;
-use paint_atomic::UnfinishedFile;
+use paint_atomic::{UnfinishedFile, directory_of};
 use sha2::{Digest, Sha256};
 
 use crate::key::hexadecimal;
@@ -214,7 +214,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// A file of `key` with embeddings of `width`; `of_images` adds the columns `row` and `label`.
     pub(crate) fn create(path: &Path, key: &Key, width: usize, of_images: bool) -> Result<Self> {
-        let directory = path.parent().unwrap_or(Path::new("."));
+        let directory = directory_of(path);
         std::fs::create_dir_all(directory).map_err(Error::io("create directory", directory))?;
         let file =
             UnfinishedFile::create(path).map_err(Error::io("create a file in", directory))?;

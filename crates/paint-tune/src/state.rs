@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use paint_atomic::UnfinishedFile;
+use paint_atomic::{UnfinishedFile, directory_of};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use safetensors::{SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
@@ -92,11 +92,7 @@ pub(crate) fn save(path: &Path, key: &str, step: u64, optimizer: &Optimizer) -> 
     };
     let header = header(&arrays, format!("{key} {step}"))
         .map_err(|error| failed(std::io::Error::other(error)))?;
-    let parent = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(failed)?;
+    fs::create_dir_all(directory_of(path)).map_err(failed)?;
     let mut file = UnfinishedFile::create(path).map_err(failed)?;
     write(&mut file, &header, &arrays, failed)?;
     file.publish().map_err(failed)
