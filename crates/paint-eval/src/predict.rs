@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Classifies every image with a zero-shot head.
 ///
-/// `batch` images are encoded at a time, one thread each; 64 to 256 are fast. `progress` is told
+/// At most `batch` images are encoded at a time, one thread each; 64 to 256 are fast. `progress` is told
 /// how many images are done in all. Results of a batch are copied out at once, so no graph of
 /// operations outlives it even where the model's weights are variables.
 ///
@@ -68,6 +68,9 @@ pub fn predict_rows(
     check_size("width of the pixels", preprocessor.width(), pixels.width())?;
     let lanes = Lanes::new().map_err(Error::Threads)?;
     let done = Mutex::new(0);
+    // No thread waits for another's last batch.
+    let n_batches = rows.len().div_ceil(batch).next_multiple_of(lanes.count());
+    let batch = rows.len().div_ceil(n_batches);
     let work = |rows: &[usize]| -> Result<Vec<u32>> {
         let images = images_of(preprocessor, pixels, rows)?;
         let logits = head.logits(&clip.encode_image(&images)?)?;

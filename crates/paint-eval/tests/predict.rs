@@ -177,7 +177,8 @@ fn every_batch_size_gives_what_single_images_give() {
         assert_eq!(found, answers, "batches of {batch}");
         // Batches may finish in any order; the count rises all the same.
         let seen = seen.into_inner().unwrap();
-        assert_eq!(seen.len(), N.div_ceil(batch));
+        // More than asked for, where a thread would wait for another's last one.
+        assert!(seen.len() >= N.div_ceil(batch));
         assert!(seen.is_sorted_by(|a, b| a < b) && seen.last() == Some(&(N as u64)));
     }
 }

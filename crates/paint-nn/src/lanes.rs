@@ -29,6 +29,12 @@ impl Lanes {
         })
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.pools.len()
+    }
+
     /// Calls `work` on every item, the next item on the next free lane; results in the order of
     /// the items. A single item has all threads.
     pub fn map<I: Send, T: Send>(&self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {

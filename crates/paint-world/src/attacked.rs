@@ -35,7 +35,7 @@ pub struct Typographic {
 
 /// Images of the attacked objects; their test images are those of the task `objects`.
 pub const TYPOGRAPHIC_SIZES: Sizes = Sizes {
-    train: 4_000,
+    train: 12_000,
     validation: 600,
     test: 2_000,
 };

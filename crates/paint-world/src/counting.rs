@@ -32,7 +32,7 @@ pub const BETWEEN_COUNTS: [u32; 1] = [4];
 pub const BEYOND_COUNTS: [u32; 2] = [0, 7];
 /// Images that published numbers use; 200 test images of each count.
 pub const COUNTING_SIZES: Sizes = Sizes {
-    train: 2_000,
+    train: 6_000,
     validation: 500,
     test: 1_600,
 };

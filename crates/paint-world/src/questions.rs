@@ -31,7 +31,7 @@ const MOST: usize = 6;
 pub const QUESTION_KINDS: [&str; 4] = ["where", "how many", "color", "written"];
 /// Images that published numbers use; a quarter of each kind.
 pub const QUESTION_SIZES: Sizes = Sizes {
-    train: 4_000,
+    train: 12_000,
     validation: 600,
     test: 2_000,
 };

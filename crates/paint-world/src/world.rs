@@ -14,7 +14,7 @@ pub(crate) const ORGANISATION: &str = "paint-world";
 
 /// Version of what the world draws and says: goes up whenever a picture, a caption, a class
 /// name or the tokenizer changes, so that nobody reads what an older one has left on disk.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What a task is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
