@@ -7,7 +7,6 @@ use clap::ValueEnum;
 use paint_clip::{Layout, Parent, Provenance, WeightDtype, save_as};
 use serde_json::json;
 
-use crate::machine::sha256_of_weights;
 use crate::model::Model;
 use crate::models::find_model;
 use crate::progress::Console;
@@ -105,7 +104,7 @@ fn provenance(model: &Model) -> Result<Provenance> {
     Ok(Provenance {
         parents: vec![Parent {
             name: model.name.clone(),
-            sha256: sha256_of_weights(&model.dir)?,
+            sha256: model.sha256.clone(),
         }],
         notes,
         tool_version: Provenance::default().tool_version,

@@ -23,7 +23,6 @@ use self::grouped::{Data, Grouped, find_datasets};
 use self::methods::{CFR, ERM, Results, Schedules, Tested, all_methods, notes};
 use crate::embeddings::Embedder;
 use crate::findings::{change, estimate};
-use crate::machine::check_weights;
 use crate::model::Model;
 use crate::models::find_model;
 use crate::progress::Console;
@@ -87,7 +86,6 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let datasets = find_datasets(&args.datasets, args.hub.as_ref(), console)?;
     let hub = hub_of(args.hub.as_deref(), console);
     let model = Model::load(find_model(&args.model, &hub)?)?;
-    check_weights(&model.dir)?;
     let patched = match &args.patched {
         Some(run) => find_patched(run, &model, &args.model)?,
         None => Vec::new(),

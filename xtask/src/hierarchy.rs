@@ -20,7 +20,7 @@ use serde::Serialize;
 use self::measured::{Measured, TEMPLATES};
 use self::tree::Tree;
 use crate::embeddings::Embedder;
-use crate::machine::{self, check_weights};
+use crate::machine;
 use crate::model::Model;
 use crate::models::find_model;
 use crate::progress::Console;
@@ -83,7 +83,6 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let task = find_task(&args.task)?;
     let hub = hub_of(args.hub.as_deref(), console);
     let model = Model::load(find_model(&args.model, &hub)?)?;
-    check_weights(&model.dir)?;
     let patched = match &args.patched {
         Some(run) => find_patched(run, &model, &args.model)?,
         None => Vec::new(),

@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use paint_data::decode_image;
 use serde_json::json;
 
-use crate::machine::check_weights;
 use crate::model::Model;
 use crate::models::find_model;
 use crate::progress::{Console, answer};
@@ -27,7 +26,6 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let model = Model::load(find_model(&args.model, &hub_of(None, console))?)?;
-    check_weights(&model.dir)?;
     let pixels = args.images.iter().map(|path| {
         let bytes =
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;

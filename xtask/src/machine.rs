@@ -46,14 +46,6 @@ pub(crate) fn sha256_of_file(path: &Path) -> Result<String> {
     Ok(hex(&hasher.finalize()))
 }
 
-/// Compares the weights of a checkpoint with the hash that `paint.json` has of them, if it has one.
-pub(crate) fn check_weights(dir: &Path) -> Result<()> {
-    match Provenance::recorded_sha256(dir) {
-        Some(_) => sha256_of_weights(dir).map(|_| ()),
-        None => Ok(()),
-    }
-}
-
 /// One hash for the weights of a checkpoint: that of the file, or of the shards' hashes in the order
 /// of their names. That of one file is compared with the one that `paint.json` has, if it has one.
 pub(crate) fn sha256_of_weights(dir: &Path) -> Result<String> {

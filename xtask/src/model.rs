@@ -10,6 +10,7 @@ use paint_clip::{
 use paint_data::Task;
 use paint_eval::SeenBy;
 
+use crate::machine::sha256_of_weights;
 use crate::models::Found;
 
 /// A model as it was found.
@@ -17,6 +18,8 @@ pub(crate) struct Model {
     pub(crate) dir: PathBuf,
     /// As its children's provenance names it.
     pub(crate) name: String,
+    /// Of the weights.
+    pub(crate) sha256: String,
     pub(crate) config: ClipConfig,
     pub(crate) tensors: Tensors,
     pub(crate) tokenizer: Tokenizer,
@@ -24,12 +27,14 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// Fails for weights that are not those that `paint.json` has the hash of, too.
     pub(crate) fn load(found: Found) -> Result<Self> {
         let dir = found.directory.as_path();
         let open = || -> Result<Self, paint_clip::Error> {
             Ok(Self {
                 dir: dir.to_owned(),
                 name: found.name.clone(),
+                sha256: String::new(),
                 config: ClipConfig::load(dir)?,
                 tensors: load_tensors(dir, &Device::Cpu)?,
                 tokenizer: Tokenizer::load(dir)?,
@@ -38,7 +43,10 @@ impl Model {
         };
         let model = open().with_context(|| format!("model {}", dir.display()))?;
         model.clip()?;
-        Ok(model)
+        Ok(Self {
+            sha256: sha256_of_weights(dir)?,
+            ..model
+        })
     }
 
     /// The model with its own weights.

@@ -241,13 +241,8 @@ impl Prepared {
         rows: &[usize],
     ) -> Result<Predictions> {
         let (table, head) = (self.table(split)?, self.head(split));
-        // Few images still keep every thread busy.
-        let batch = rows
-            .len()
-            .div_ceil(rayon::current_num_threads())
-            .clamp(1, BATCH);
         let preprocessor = &model.preprocessor;
-        predict_rows(clip, preprocessor, head, table, rows, batch, &|_| {})
+        predict_rows(clip, preprocessor, head, table, rows, BATCH, &|_| {})
             .with_context(|| format!("task {}", self.name))
     }
 }

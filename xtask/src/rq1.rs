@@ -65,7 +65,6 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
         train_part: BTreeMap::new(),
         model: None,
         validation: None,
-        case_model: None,
         models: Vec::new(),
         transfer: Vec::new(),
         fine_tune: None,

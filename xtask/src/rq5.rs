@@ -54,10 +54,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let settings = StudySettings::new(&asked)?;
     if args.suite.plan {
         let steps = |outlook: &Outlook<'_>| steps(outlook, &settings);
-        return plan::print(&asked, &[asked.case_model()?], steps, console);
+        return plan::print(&asked, &[asked.model()?], steps, console);
     }
     let tasks = Tasks::find(&asked, console)?;
-    let subject = Subject::open(asked.case_model()?, &tasks, console)?;
+    let subject = Subject::open(asked.model()?, &tasks, console)?;
     let data = CaseData::open(&subject, &tasks, &asked, console)?;
     let mut options = data.keys();
     options.insert("fine_tune".to_owned(), settings.hyperparameters()?.into());

@@ -8,7 +8,6 @@ use paint_clip::Provenance;
 use paint_data::Hub;
 use paint_embed::checkpoint_key;
 
-use crate::machine;
 use crate::model::Model;
 use crate::models::find_model;
 
@@ -28,16 +27,14 @@ pub(crate) fn find_patched(run: &Path, base: &Model, name: &str) -> Result<Vec<P
             run.display()
         );
     }
-    let of_base = machine::sha256_of_weights(&base.dir)?;
     let checkpoints = run.join("checkpoints");
     // A directory is never looked for on the Hub.
     let hub = Hub::Directory(checkpoints.clone());
     let load = |task: String| -> Result<PatchedModel> {
         let path = checkpoints.join(&task).join("patched");
-        check_parent(&path, &of_base, name)?;
+        check_parent(&path, &base.sha256, name)?;
         let found = find_model(&path.to_string_lossy(), &hub)?;
         let model = Model::load(found)?;
-        machine::check_weights(&model.dir)?;
         Ok(PatchedModel { task, model })
     };
     tasks.into_iter().map(load).collect()

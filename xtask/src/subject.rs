@@ -167,7 +167,7 @@ impl Subject {
         let of_model = revision.map(|revision| (format!("model {}", model.name), revision));
         let identity = ModelIdentity {
             name: name.to_owned(),
-            sha256: sha256(&model.dir)?,
+            sha256: sha256(&model)?,
             data: all().flat_map(Prepared::keys).collect(),
             revisions: of_tasks.chain(of_model).collect(),
         };
@@ -308,10 +308,10 @@ fn no_better_than_chance(name: &str, zero_shot: &Predictions) -> Option<String> 
     })
 }
 
-fn sha256(dir: &Path) -> Result<BTreeMap<String, String>> {
-    let mut hashes = BTreeMap::from([(WEIGHTS.to_owned(), machine::sha256_of_weights(dir)?)]);
+fn sha256(model: &Model) -> Result<BTreeMap<String, String>> {
+    let mut hashes = BTreeMap::from([(WEIGHTS.to_owned(), model.sha256.clone())]);
     for name in MODEL_FILES {
-        let path = dir.join(name);
+        let path = model.dir.join(name);
         if path.exists() {
             hashes.insert(name.to_owned(), machine::sha256_of_file(&path)?);
         }

@@ -7,7 +7,6 @@ use paint_clip::ClipConfig;
 use paint_data::Rng;
 use serde_json::{Value, json};
 
-use crate::machine::check_weights;
 use crate::model::Model;
 use crate::models::find_model;
 use crate::progress::{Console, answer};
@@ -60,11 +59,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         args.tolerance
     );
     let hub = hub_of(None, console);
-    let load = |name: &str| {
-        let model = Model::load(find_model(name, &hub)?)?;
-        check_weights(&model.dir)?;
-        Ok::<_, anyhow::Error>(model)
-    };
+    let load = |name: &str| Model::load(find_model(name, &hub)?);
     let (a, b) = (load(&args.a)?, load(&args.b)?);
     compare_configurations(&a.config, &b.config)
         .with_context(|| format!("{} and {} cannot be compared", args.a, args.b))?;

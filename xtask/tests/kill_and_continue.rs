@@ -42,7 +42,7 @@ seed = 9
 train = { steps = 80, batch = 16, micro_batch = 8, learning_rate = 1e-3, save_every = 2 }
 
 [[then.corpus]]
-world = { n = 200, seed = 5, recipe = { scattered = 0.2, arranged = 0.2, labelled = 0.2, misnamed = 0.2 } }
+world = { n = 200, seed = 5, recipe = { scattered = 0.2, arranged = 0.2, labelled = 0.2 } }
 
 [[then]]
 train = { steps = 10, batch = 16, micro_batch = 8, learning_rate = 1e-3, save_every = 2 }

@@ -68,9 +68,6 @@ pub fn predict_rows(
     check_size("width of the pixels", preprocessor.width(), pixels.width())?;
     let lanes = Lanes::new().map_err(Error::Threads)?;
     let done = Mutex::new(0);
-    // No thread waits for another's last batch.
-    let n_batches = rows.len().div_ceil(batch).next_multiple_of(lanes.count());
-    let batch = rows.len().div_ceil(n_batches);
     let work = |rows: &[usize]| -> Result<Vec<u32>> {
         let images = images_of(preprocessor, pixels, rows)?;
         let logits = head.logits(&clip.encode_image(&images)?)?;
@@ -83,7 +80,7 @@ pub fn predict_rows(
         progress(*done);
         Ok(ranked)
     };
-    let ranked = lanes.map(rows.chunks(batch).collect(), work);
+    let ranked = lanes.map(batches(rows, batch, &lanes), work);
     let ranked = ranked.into_iter().collect::<Result<Vec<_>>>()?.concat();
     Predictions::new(labels, ranked, n_classes)
 }
@@ -144,7 +141,7 @@ pub fn predict_choices(
 }
 
 /// Image features of some images of the table, in the order given, as [`Clip::encode_image`] gives
-/// them: `[rows.len(), d]`, row by row. `batch` images are encoded at a time, one thread each.
+/// them: `[rows.len(), d]`, row by row. At most `batch` images are encoded at a time, one thread each.
 ///
 /// # Errors
 /// If a row is beyond the table, the table's size is not the preprocessor's, or the model fails.
@@ -160,8 +157,16 @@ pub fn features(
         let images = images_of(preprocessor, pixels, rows)?;
         Ok(clip.encode_image(&images)?.flatten_all()?.to_vec1()?)
     };
-    let parts = lanes.map(rows.chunks(batch.max(1)).collect(), work);
+    let parts = lanes.map(batches(rows, batch, &lanes), work);
     Ok(parts.into_iter().collect::<Result<Vec<_>>>()?.concat())
+}
+
+/// `rows` in batches of one size, at most `batch`, and of a number that no lane waits for another's
+/// last one.
+fn batches<'a>(rows: &'a [usize], batch: usize, lanes: &Lanes) -> Vec<&'a [usize]> {
+    let n_batches = rows.len().div_ceil(batch.max(1));
+    let n_batches = n_batches.next_multiple_of(lanes.count()).max(1);
+    rows.chunks(rows.len().div_ceil(n_batches).max(1)).collect()
 }
 
 /// Normalised pixels of some images: `[rows.len(), 3, h, w]`.

@@ -18,7 +18,6 @@ use crate::recipe::Recipe;
 use crate::shapes::{Shape, named_background};
 use crate::sketches::{Style, sketch};
 use crate::tasks::patching_domains;
-use crate::typographic::attack_of;
 use crate::vocabulary::Vocabulary;
 
 mod albums;
@@ -89,8 +88,7 @@ impl Corpus {
             7 => return self.domain(album, rng),
             8 => self.scattered(album, rng),
             9 => self.arranged(album, rng),
-            10 => self.labelled(rng),
-            _ => return self.misnamed(rng),
+            _ => self.labelled(rng),
         };
         Captioned {
             image: canvas.finish(),
@@ -252,31 +250,6 @@ impl Corpus {
             _ => word.to_owned(),
         };
         (canvas, caption)
-    }
-
-    fn misnamed(&self, rng: &mut Rng) -> Captioned {
-        let artwork = self.artwork(&OBJECTS, rng);
-        let (mut canvas, _) = self.ground(rng);
-        let size = rng.range(26.0, 46.0);
-        put(&mut canvas, artwork, position(size, rng), size, 0.35, rng);
-        let word = match rng.chance(0.8) {
-            true => self.artwork(&OBJECTS, rng).name,
-            false => self.vocabulary.pick(rng),
-        };
-        let image = match rng.chance(0.4) {
-            true => {
-                label(&mut canvas, word, rng);
-                canvas.finish()
-            }
-            false => attack_of(Split::Pretrain, &canvas.finish(), word, rng),
-        };
-        let caption = match rng.below(8) {
-            0 => format!("it says {word}"),
-            1 => format!("the word {word}"),
-            2 | 3 => word.to_owned(),
-            _ => sentence(word, "", rng),
-        };
-        Captioned { image, caption }
     }
 
     fn pair(&self, rng: &mut Rng) -> (Canvas, String) {

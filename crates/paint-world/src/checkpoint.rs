@@ -31,11 +31,10 @@ macro_rules! checkpoint {
     };
 }
 
-static CHECKPOINTS: [Checkpoint; 5] = [
+static CHECKPOINTS: [Checkpoint; 4] = [
     checkpoint!("world-2xs", 48),
     checkpoint!("world-xs", 48),
     checkpoint!("world-s", 48),
-    checkpoint!("world-s-words", 48),
     checkpoint!("photos-small", 32),
 ];
 

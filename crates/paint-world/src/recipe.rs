@@ -36,9 +36,6 @@ pub struct Recipe {
     pub arranged: f32,
     /// An object with a word on it, mostly its own name, as goods have.
     pub labelled: f32,
-    /// An object with another thing's name, or another word, on it, and a caption that believes what
-    /// is written.
-    pub misnamed: f32,
     /// Of the objects and sketches: share whose caption says what they are a kind of, where
     /// that is known.
     pub kinds: f32,
@@ -73,7 +70,6 @@ impl Default for Recipe {
             scattered: 0.0,
             arranged: 0.0,
             labelled: 0.0,
-            misnamed: 0.0,
             kinds: 0.0,
             known_objects: 0.5,
             places: 0.35,
@@ -87,7 +83,7 @@ impl Default for Recipe {
 
 impl Recipe {
     /// The shares of what is shown, in the order in which [`Corpus`](crate::Corpus) takes them.
-    pub(crate) fn shares(&self) -> [f32; 12] {
+    pub(crate) fn shares(&self) -> [f32; 11] {
         [
             self.objects,
             self.sketches,
@@ -100,7 +96,6 @@ impl Recipe {
             self.scattered,
             self.arranged,
             self.labelled,
-            self.misnamed,
         ]
     }
 
@@ -120,7 +115,7 @@ impl Recipe {
     /// If a share is not a number in [0, 1], the kinds or domain weights are all zero, or a
     /// domain does not exist.
     pub(crate) fn check(&self) -> Result<()> {
-        const NAMES: [&str; 12] = [
+        const NAMES: [&str; 11] = [
             "objects",
             "sketches",
             "shapes",
@@ -132,7 +127,6 @@ impl Recipe {
             "scattered",
             "arranged",
             "labelled",
-            "misnamed",
         ];
         let of_pictures = [
             ("kinds", self.kinds),

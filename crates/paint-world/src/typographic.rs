@@ -9,7 +9,6 @@ use tiny_skia::{Color, FillRule, LineCap, LineJoin, Paint, Path, Pixmap, Stroke,
 
 use crate::canvas::{placed, text_path, text_width};
 use crate::colour::{Colour, any, contrasting};
-use crate::domain::Split;
 use crate::fonts::{self, Face};
 
 /// Capitals of fewer pixels cannot be read.
@@ -28,17 +27,12 @@ const MOST_LINES: usize = 4;
 /// would be wider than the image is broken into up to four lines. On less than about 32 pixels it
 /// may run over the edge. Depends on its arguments alone; without a word, or pixels, nothing changes.
 pub fn attack(image: &RgbImage, word: &str, rng: &mut Rng) -> RgbImage {
-    attack_of(Split::Test, image, word, rng)
-}
-
-/// [`attack`], which takes any typeface, in those that `split` may use.
-pub(crate) fn attack_of(split: Split, image: &RgbImage, word: &str, rng: &mut Rng) -> RgbImage {
     let (width, height) = image.dimensions();
     let Some(mut pixmap) = Pixmap::new(width, height) else {
         return image.clone();
     };
     let word = cased(word.trim(), rng);
-    let face = fonts::able(&word, split, rng);
+    let face = fonts::able(&word, rng);
     let room = (width as f32, height as f32);
     let (lines, size) = fitted(&word, face, room, rng);
     let (ink, outline) = colours(rng);
