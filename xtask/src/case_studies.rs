@@ -5,13 +5,14 @@ use paint_data::{Dataset, Hub, SplitName, Task, class_halves};
 use paint_world::{
     COUNTING_SIZES, QUESTION_KINDS, QUESTION_SIZES, SEEN_COUNTS, TYPOGRAPHIC_SIZES, counting_task,
     questions_task, write_attacked, write_counting, write_questions, write_typographic,
+    written_classes,
 };
 
 use crate::options::{Asked, Settings};
 use crate::plan::{Images, Outlook};
 use crate::prepared::{Prepared, Source};
 use crate::progress::Console;
-use crate::subject::{Subject, Tasks};
+use crate::subject::{ALL, Subject, Tasks};
 use crate::tasks::world_root;
 use crate::workspace;
 
@@ -23,6 +24,8 @@ pub(crate) struct Attacked {
     pub(crate) unseen: Prepared,
     /// The same images as they were.
     pub(crate) unseen_clean: Prepared,
+    /// The class whose name is written on each image of `unseen`.
+    pub(crate) written: Vec<u32>,
 }
 
 /// Scenes to count in.
@@ -152,8 +155,6 @@ pub(crate) fn expected(outlook: &Outlook<'_>) -> Vec<Expected> {
     studies
 }
 
-const ALL: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
-
 impl CaseData {
     /// Opens the studies that there are for the suite: attacks on its first supported task, and on
     /// the embedded world counting and questions.
@@ -202,6 +203,7 @@ impl CaseData {
             patching,
             unseen,
             unseen_clean,
+            written: _,
         } = &self.attacked;
         let counting = self.counting.as_ref().map(|counting| &counting.all);
         let all = [patching, unseen, unseen_clean].into_iter();
@@ -328,13 +330,20 @@ fn open(
     console: &Console,
 ) -> Result<Attacked> {
     let model = &subject.model;
-    let test = [SplitName::Test];
     let mut clean_task = unseen.clone();
     clean_task.name = format!("{}-clean", unseen.name);
-    let splits = vec![(SplitName::Test, clean)];
+    let attacked = Dataset::open(unseen, SplitName::Test, source.hub)?;
+    let attacked = source.limited(attacked, SplitName::Test);
+    let test = |task: &Task, images: Dataset| {
+        let splits = vec![(SplitName::Test, images)];
+        Prepared::of_datasets(task, splits, model, source, console)
+    };
+    let unseen = test(unseen, attacked.clone())?;
+    let rows = unseen.table(SplitName::Test)?.rows();
     Ok(Attacked {
         patching: Prepared::open(patching, &ALL, model, source, console)?,
-        unseen: Prepared::open(unseen, &test, model, source, console)?,
-        unseen_clean: Prepared::of_datasets(&clean_task, splits, model, source, console)?,
+        written: written_classes(&attacked, rows, SplitName::Test, source.seed)?,
+        unseen,
+        unseen_clean: test(&clean_task, clean)?,
     })
 }

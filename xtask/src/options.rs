@@ -43,7 +43,7 @@ pub(crate) struct Common {
     #[arg(long, default_value_t = 1.0)]
     margin: f64,
     /// The alphas to choose from, comma-separated; 0, the model as it is, must be one of them
-    /// [default: 0, 0.2, …, 1; in patch 0, 0.05, …, 1]
+    /// [default: 0, 0.25, …, 1; in rq3 0, 0.2, …, 1; in patch 0, 0.05, …, 1]
     #[arg(long, value_delimiter = ',')]
     alphas: Vec<f64>,
     /// On the grid: how often the alphas halfway from the best one to its neighbours are measured
@@ -122,7 +122,7 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             rule: RuleName::BestPatch,
-            n_alphas: 5,
+            n_alphas: 4,
             halvings: 3,
         }
     }

@@ -1,10 +1,10 @@
 //! `--plan`: what a question takes, step by step, before anything is fetched, drawn or trained.
 //!
-//! Images are counted from what manifests and the embedded world promise, and time from a short
-//! measurement of the model's own architecture with random weights.
+//! Images are counted where they are local, else in what manifests and the embedded world promise;
+//! time comes from a short measurement of the model's own architecture with random weights.
 
 use anyhow::Result;
-use paint_data::{SplitName, Task, TaskSource, n_validation};
+use paint_data::{Dataset, Hub, PerSplit, SplitName, Task, TaskSource, n_validation};
 use paint_tune::FineTuneConfig;
 use paint_world::Sizes;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::model_size::{ModelSize, model_size};
 use crate::options::Asked;
 use crate::progress::{Console, answer};
 use crate::search::Search;
-use crate::subject::Tasks;
+use crate::subject::{ALL, HELD_OUT, Tasks};
 use crate::tasks::{is_of_world, promised};
 
 /// What is done with an image.
@@ -61,26 +61,127 @@ impl Step {
     }
 }
 
-impl Images {
-    fn of(task: &Task, asked: &Asked<'_>) -> Self {
-        let rows = promised(task).rows;
-        let cut = rows.train.map(|train| n_validation(train as usize) as u64);
-        let share = |split: SplitName, n: u64| {
-            let part = task.part.get(split);
-            ((part.end - part.start) * n as f64).round() as u64
-        };
-        let at_most = |limit: Option<usize>, n: u64| n.min(limit.unwrap_or(usize::MAX) as u64);
-        let of = |split, n: Option<u64>, limit| Some(at_most(limit, share(split, n?)));
-        Self {
-            name: task.name.clone(),
-            of_world: is_of_world(task),
+/// A task's data: counted where they are local, else as its manifest or the embedded world promises.
+struct Data<'a> {
+    task: &'a Task,
+    origin: Origin,
+    /// To be fetched; none where nobody has said.
+    bytes: Option<u64>,
+    /// Images of each split, before any limit.
+    rows: PerSplit,
+    /// 0 where only the files name them, and they are not here.
+    n_classes: usize,
+}
+
+/// Where a task's data come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    World,
+    Local,
+    Hub,
+    /// `--hub DIR` does not have them.
+    Missing,
+}
+
+impl Origin {
+    fn name(self) -> &'static str {
+        match self {
+            Self::World => "drawn",
+            Self::Local => "local",
+            Self::Hub => "from the Hub",
+            Self::Missing => "missing in --hub",
+        }
+    }
+
+    fn of(task: &Task, hub: &Hub) -> Self {
+        match (&task.source, hub) {
+            _ if is_of_world(task) => Self::World,
+            (TaskSource::Hub { id, .. }, Hub::Directory(dir)) => {
+                match dir.join("datasets").join(id).exists() {
+                    true => Self::Local,
+                    false => Self::Missing,
+                }
+            }
+            (TaskSource::Hub { .. }, _) => Self::Hub,
+            _ => Self::Local,
+        }
+    }
+}
+
+impl<'a> Data<'a> {
+    /// What a run uses of each task: `splits`.
+    fn of_all(
+        all: &'a [Task],
+        splits: &[SplitName],
+        tasks: &Tasks,
+        console: &Console,
+    ) -> Result<Vec<Self>> {
+        let of = |task| Self::of(task, splits, tasks, console);
+        all.iter().map(of).collect()
+    }
+
+    fn of(task: &'a Task, splits: &[SplitName], tasks: &Tasks, console: &Console) -> Result<Self> {
+        let promised = promised(task);
+        let origin = Origin::of(task, &tasks.hub);
+        let mut data = Self {
+            task,
+            origin,
+            bytes: match origin {
+                Origin::World | Origin::Local => Some(0),
+                Origin::Hub | Origin::Missing => promised.bytes,
+            },
+            rows: after_cuts(task, &promised.rows),
             n_classes: task.class_names.len(),
-            validation: of(
-                SplitName::Validation,
-                rows.validation.or(cut),
-                asked.limit_validation,
-            ),
-            test: of(SplitName::Test, rows.test, asked.common.limit),
+        };
+        if origin == Origin::Local {
+            data.rows = PerSplit::default();
+            let bar = console.bar(&format!("counting {}", task.name), splits.len() as u64);
+            for &split in splits {
+                let images = Dataset::open(task, split, &tasks.hub)?;
+                data.n_classes = images.class_names().len();
+                let n = Some(images.len() as u64);
+                match split {
+                    SplitName::Train => data.rows.train = n,
+                    SplitName::Validation => data.rows.validation = n,
+                    SplitName::Test => data.rows.test = n,
+                }
+                bar.inc(1);
+            }
+            bar.finish_and_clear();
+        }
+        Ok(data)
+    }
+}
+
+/// What a manifest leaves of the rows that its files have.
+fn after_cuts(task: &Task, rows: &PerSplit) -> PerSplit {
+    let cut = rows.train.filter(|_| rows.validation.is_none());
+    let cut = cut.map(|train| n_validation(train as usize) as u64);
+    let share = |split: SplitName, n: Option<u64>| {
+        let part = task.part.get(split);
+        let at = |end: f64, n: u64| (end * n as f64).round() as u64;
+        n.map(|n| at(part.end, n) - at(part.start, n))
+    };
+    let train = rows.train.map(|train| train - cut.unwrap_or(0));
+    PerSplit {
+        train: share(SplitName::Train, train),
+        validation: share(SplitName::Validation, rows.validation.or(cut)),
+        test: share(SplitName::Test, rows.test),
+    }
+}
+
+impl Images {
+    fn of(data: &Data<'_>, asked: &Asked<'_>) -> Self {
+        let at_most = |limit: Option<usize>, n: u64| n.min(limit.unwrap_or(usize::MAX) as u64);
+        Self {
+            name: data.task.name.clone(),
+            of_world: is_of_world(data.task),
+            n_classes: data.n_classes,
+            validation: data
+                .rows
+                .validation
+                .map(|n| at_most(asked.limit_validation, n)),
+            test: data.rows.test.map(|n| at_most(asked.common.limit, n)),
         }
     }
 
@@ -115,12 +216,12 @@ pub(crate) fn sum(of: &[Images], get: impl Fn(&Images) -> Option<u64>) -> Option
 }
 
 impl<'a> Outlook<'a> {
-    fn new(asked: &'a Asked<'a>, tasks: &Tasks) -> Self {
-        let images = |tasks: &[Task]| tasks.iter().map(|task| Images::of(task, asked)).collect();
+    fn new(asked: &'a Asked<'a>, patching: &[Data<'_>], supported: &[Data<'_>]) -> Self {
+        let images = |all: &[Data<'_>]| all.iter().map(|data| Images::of(data, asked)).collect();
         Self {
             asked,
-            patching: images(&tasks.patching),
-            supported: images(&tasks.supported),
+            patching: images(patching),
+            supported: images(supported),
         }
     }
 
@@ -215,7 +316,9 @@ pub(crate) fn print(
     console: &Console,
 ) -> Result<()> {
     let tasks = Tasks::find(asked, console)?;
-    let steps = steps(&Outlook::new(asked, &tasks));
+    let patching = Data::of_all(&tasks.patching, &ALL, &tasks, console)?;
+    let supported = Data::of_all(&tasks.supported, &HELD_OUT, &tasks, console)?;
+    let steps = steps(&Outlook::new(asked, &patching, &supported));
     let mut printed = Printed {
         json: asked.common.json,
         unknown: 0,
@@ -223,7 +326,10 @@ pub(crate) fn print(
         bytes: 0,
         unknown_bytes: 0,
     };
-    printed.downloads(&tasks);
+    patching
+        .iter()
+        .chain(&supported)
+        .for_each(|data| printed.data(data));
     for name in models {
         let size = model_size(name, asked.common.hub.as_deref());
         printed.model(name, &size, &steps)?;
@@ -258,37 +364,30 @@ impl Printed {
         }
     }
 
-    /// What comes from the Hub unless the cache has it.
-    fn downloads(&mut self, tasks: &Tasks) {
-        for task in tasks.all() {
-            let (from, bytes) = match (&task.source, is_of_world(task)) {
-                (_, true) => ("drawn", Some(0)),
-                (TaskSource::Hub { .. }, false) => ("from the Hub", promised(task).bytes),
-                _ => ("local", Some(0)),
-            };
-            self.add(bytes);
-            let published = promised(task).rows;
-            let rows: Vec<String> = [SplitName::Train, SplitName::Validation, SplitName::Test]
-                .into_iter()
-                .filter_map(|split| Some(format!("{split} {}", grouped(published.get(split)?))))
-                .collect();
-            let rows = match rows.is_empty() {
-                true => "images: unknown".to_owned(),
-                false => rows.join(", "),
-            };
-            let size = match (from, bytes) {
-                ("from the Hub", None) => ", unknown size".to_owned(),
-                ("from the Hub", Some(bytes)) => format!(", {}", bytes_in_words(bytes)),
-                _ => String::new(),
-            };
-            self.line(
-                &json!({
-                    "kind": "data", "task": task.name, "from": from, "bytes": bytes,
-                    "rows": published,
-                }),
-                &format!("data   {:<16} {from}{size}; {rows}", task.name),
-            );
-        }
+    /// What there is of a task, and what comes from the Hub unless the cache has it.
+    fn data(&mut self, data: &Data<'_>) {
+        let (task, bytes, rows) = (data.task, data.bytes, &data.rows);
+        self.add(bytes);
+        let counts: Vec<String> = [SplitName::Train, SplitName::Validation, SplitName::Test]
+            .into_iter()
+            .filter_map(|split| Some(format!("{split} {}", grouped(rows.get(split)?))))
+            .collect();
+        let counts = match counts.is_empty() {
+            true => "images: unknown".to_owned(),
+            false => counts.join(", "),
+        };
+        let from = data.origin.name();
+        let size = match (data.origin, bytes) {
+            (Origin::World | Origin::Local, _) => String::new(),
+            (_, None) => ", unknown size".to_owned(),
+            (_, Some(bytes)) => format!(", {}", bytes_in_words(bytes)),
+        };
+        self.line(
+            &json!({
+                "kind": "data", "task": task.name, "from": from, "bytes": bytes, "rows": rows,
+            }),
+            &format!("data   {:<16} {from}{size}; {counts}", task.name),
+        );
     }
 
     fn model(&mut self, name: &str, size: &ModelSize, steps: &[Step]) -> Result<()> {

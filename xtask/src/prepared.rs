@@ -52,6 +52,14 @@ impl Source<'_> {
             SplitName::Train | SplitName::Test => self.limit,
         }
     }
+
+    /// Of the images of a split no more than the limit; of these, all.
+    pub(crate) fn limited(&self, images: Dataset, split: SplitName) -> Dataset {
+        match self.limit_of(split) {
+            Some(limit) => images.subset(limit, self.seed),
+            None => images,
+        }
+    }
 }
 
 impl Prepared {
@@ -79,10 +87,8 @@ impl Prepared {
         let mut tables = BTreeMap::new();
         let mut class_names = Vec::new();
         let mut revision = None;
-        for (split, mut dataset) in datasets {
-            if let Some(limit) = source.limit_of(split) {
-                dataset = dataset.subset(limit.min(dataset.len()), source.seed);
-            }
+        for (split, dataset) in datasets {
+            let dataset = source.limited(dataset, split);
             if dataset.is_empty() {
                 bail!("task {}: the {split} split has no images", task.name);
             }

@@ -49,79 +49,109 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let config_json = format!("{:#}\n", config.to_json());
     std::fs::write(texts.join("config.json"), config_json).context("cannot write config.json")?;
 
-    let hub = hub_of(args.hub.as_deref(), console);
-    let model = Architecture {
-        config,
-        tokenizer: Tokenizer::load(&texts)?,
-        preprocessor: Preprocessor::load(&texts)?,
-    };
-    let last = preset.then.len();
-    let stage_dir = |i: usize| match i == last {
-        true => out.join(&preset.name),
-        false => out.join(format!("stage-{}", i + 1)),
+    let stages = Stages {
+        hub: hub_of(args.hub.as_deref(), console),
+        model: Architecture {
+            config,
+            tokenizer: Tokenizer::load(&texts)?,
+            preprocessor: Preprocessor::load(&texts)?,
+        },
+        dtype: match args.f32 {
+            true => WeightDtype::F32,
+            false => WeightDtype::F16,
+        },
+        preset,
+        out,
+        texts,
+        console,
     };
     // After the last stage that is done: those before it are in its weights.
-    let mut first = last;
-    while first > 0 && !is_made_by(&preset.first(first), &stage_dir(first - 1))? {
+    let mut first = stages.last();
+    while first > 0 && !stages.is_done(first - 1)? {
         first -= 1;
     }
-    for (i, (sources, config)) in preset.stages().enumerate().skip(first) {
-        // What is on disk: a later run begins this stage with it too.
-        let start = match i {
-            0 => None,
-            _ => Some(load_tensors(&stage_dir(i - 1), &Device::Cpu)?),
-        };
-        let mut tables = Vec::new();
-        for source in sources {
-            tables.push(open_corpus(
-                source,
-                &out,
-                &hub,
-                &model.preprocessor,
-                console,
-            )?);
+    (first..=stages.last()).try_for_each(|stage| stages.train(stage))
+}
+
+/// The stages of a preset in the directory of a run.
+struct Stages<'a> {
+    preset: Preset,
+    out: PathBuf,
+    /// The tokenizer's files.
+    texts: PathBuf,
+    hub: Hub,
+    model: Architecture,
+    dtype: WeightDtype,
+    console: &'a Console,
+}
+
+impl Stages<'_> {
+    fn last(&self) -> usize {
+        self.preset.then.len()
+    }
+
+    fn checkpoint(&self, stage: usize) -> PathBuf {
+        match stage == self.last() {
+            true => self.out.join(&self.preset.name),
+            false => self.out.join(format!("stage-{}", stage + 1)),
         }
-        let state = match i == last {
-            true => out.join("state.safetensors"),
-            false => out.join(format!("state-{}.safetensors", i + 1)),
+    }
+
+    fn state(&self, stage: usize) -> PathBuf {
+        match stage == self.last() {
+            true => self.out.join("state.safetensors"),
+            false => self.out.join(format!("state-{}.safetensors", stage + 1)),
+        }
+    }
+
+    /// Whether the stage's checkpoint is there and was made by the preset up to it.
+    fn is_done(&self, stage: usize) -> Result<bool> {
+        let checkpoint = self.checkpoint(stage);
+        if !checkpoint.join("model.safetensors").exists() {
+            return Ok(false);
+        }
+        let so_far = self.preset.first(stage + 1);
+        let notes = Provenance::load(&checkpoint)?.map(|provenance| provenance.notes);
+        let made_by = notes.and_then(|mut notes| notes.remove("preset"));
+        Ok(made_by.is_some_and(|json| {
+            serde_json::from_value(json).is_ok_and(|made_by: Preset| made_by == so_far)
+        }))
+    }
+
+    /// Trains a stage from the checkpoint of the one before, which must be there.
+    fn train(&self, stage: usize) -> Result<()> {
+        let Self { model, console, .. } = self;
+        let (sources, config) = self.preset.stages().nth(stage).context("no such stage")?;
+        // What is on disk: a later run begins this stage with it too.
+        let start = match stage {
+            0 => None,
+            _ => Some(load_tensors(&self.checkpoint(stage - 1), &Device::Cpu)?),
         };
+        let open = |source| open_corpus(source, &self.out, &self.hub, &model.preprocessor, console);
+        let tables = sources.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let state = self.state(stage);
         let trained = model.train(sources, &tables, config, start.as_ref(), &state, console)?;
-        let so_far = preset.first(i + 1);
-        let cosines = closest_classes(&model, &trained, &so_far, console)?;
+        let so_far = self.preset.first(stage + 1);
+        let cosines = closest_classes(model, &trained, &so_far, console)?;
         let images = tables.iter().map(|(captions, _)| captions.images());
         let provenance = Provenance {
             seed: Some(config.seed),
             notes: notes(&so_far, &cosines, images)?,
             ..Default::default()
         };
-        let dtype = match args.f32 {
-            true => WeightDtype::F32,
-            false => WeightDtype::F16,
-        };
-        let checkpoint = stage_dir(i);
+        let checkpoint = self.checkpoint(stage);
+        let texts = Some(self.texts.as_path());
         save(
             &checkpoint,
             &model.config,
             &trained,
-            dtype,
-            Some(&texts),
+            self.dtype,
+            texts,
             &provenance,
         )?;
         console.say(format!("wrote {}", checkpoint.display()));
+        Ok(())
     }
-    Ok(())
-}
-
-/// Whether the checkpoint is there and was made by this preset.
-fn is_made_by(preset: &Preset, checkpoint: &Path) -> Result<bool> {
-    if !checkpoint.join("model.safetensors").exists() {
-        return Ok(false);
-    }
-    let notes = Provenance::load(checkpoint)?.map(|provenance| provenance.notes);
-    let made_by = notes.and_then(|mut notes| notes.remove("preset"));
-    Ok(made_by.is_some_and(|json| {
-        serde_json::from_value(json).is_ok_and(|made_by: Preset| made_by == *preset)
-    }))
 }
 
 /// What is trained.

@@ -167,6 +167,7 @@ fn set(name: &str, before: &Predictions, after: &Predictions) -> Result<StudySet
         before: estimate(before.accuracy())?,
         after: estimate(after.accuracy())?,
         change: change(Paired::new(before, after)?.difference())?,
+        of_errors: false,
     })
 }
 
@@ -232,9 +233,19 @@ fn typographic(
     };
     let attacked = both(&data.unseen)?;
     let clean = both(&data.unseen_clean)?;
+    let [before, after] = &attacked;
+    let read = StudySet {
+        of_errors: true,
+        ..set(
+            "attacked, what is written answered (fewer is better)",
+            &before.of_labels(&data.written)?,
+            &after.of_labels(&data.written)?,
+        )?
+    };
     let sets = vec![
         set("attacked, other classes", &attacked[0], &attacked[1])?,
         set("the same images, clean", &clean[0], &clean[1])?,
+        read,
         set(
             "attacked, classes patched on",
             &patched.zero_shot[0],
@@ -336,11 +347,18 @@ fn record(run: &mut Run<'_>, subject: &Subject, studies: &[Rq5Study]) -> Result<
         };
         let mut facts = Vec::new();
         for set in &study.sets {
-            facts.push(fact(Kind::Accuracy, &set.name, &set.before).alpha(0.0));
+            let of = |value: &Estimate| match set.of_errors {
+                true => fact(Kind::Quantity, &set.name, value).measure("share of answers"),
+                false => fact(Kind::Accuracy, &set.name, value),
+            };
+            facts.push(of(&set.before).alpha(0.0));
             if study.alpha.get() > 0.0 {
-                facts.push(fact(Kind::Accuracy, &set.name, &set.after));
+                facts.push(of(&set.after));
             }
-            facts.push(fact(Kind::Difference, &set.name, &set.change));
+            facts.push(match set.of_errors {
+                true => of(&set.change).measure("change of the share of answers"),
+                false => fact(Kind::Difference, &set.name, &set.change),
+            });
         }
         let supported = fact(Kind::Difference, "", &study.supported_change);
         facts.push(supported.on("supported tasks", Role::Supported, Split::Test));
@@ -359,6 +377,7 @@ fn line(study: &Rq5Study) -> serde_json::Value {
                 "before": points(&set.before),
                 "after": points(&set.after),
                 "change": points(&set.change),
+                "of_errors": set.of_errors,
             })
         })
         .collect();

@@ -24,7 +24,7 @@ use crate::workspace;
 pub(crate) struct Tasks {
     pub(crate) supported: Vec<Task>,
     pub(crate) patching: Vec<Task>,
-    hub: Hub,
+    pub(crate) hub: Hub,
     seed: u64,
     limit: Option<usize>,
     limit_validation: Option<usize>,
@@ -67,8 +67,9 @@ const MODEL_FILES: [&str; 6] = [
 /// What the weights, one file or several, are called among those.
 const WEIGHTS: &str = "model.safetensors";
 
-const HELD_OUT: [SplitName; 2] = [SplitName::Validation, SplitName::Test];
-const ALL: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
+/// The splits that a supported task is opened for.
+pub(crate) const HELD_OUT: [SplitName; 2] = [SplitName::Validation, SplitName::Test];
+pub(crate) const ALL: [SplitName; 3] = [SplitName::Train, SplitName::Validation, SplitName::Test];
 
 impl Tasks {
     /// The tasks' manifests.

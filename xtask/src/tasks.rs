@@ -92,17 +92,22 @@ pub(crate) fn find_suite(name: &str) -> Result<Suite> {
     let path = find_manifest("suite", name)?;
     let mut suite = Suite::load(&path).with_context(|| format!("suite {name}"))?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    for task in suite
-        .supported
-        .iter_mut()
-        .chain(&mut suite.patching)
-        .chain(&mut suite.transfer)
-    {
-        // Files that a suite names lie beside it, wherever the command is typed.
-        if Suite::is_path(task) {
-            *task = Suite::task_path(directory, task).display().to_string();
-        }
+    // Files that a suite names lie beside it, wherever the command is typed.
+    let located = |task: &String| match Suite::is_path(task) {
+        true => Suite::task_path(directory, task).display().to_string(),
+        false => task.clone(),
+    };
+    for list in [
+        &mut suite.supported,
+        &mut suite.patching,
+        &mut suite.transfer,
+    ] {
+        list.iter_mut().for_each(|task| *task = located(task));
     }
+    let parts = suite.train_part.iter();
+    suite.train_part = parts
+        .map(|(task, part)| (located(task), part.clone()))
+        .collect();
     Ok(suite)
 }
 

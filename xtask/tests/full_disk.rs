@@ -162,7 +162,7 @@ fn question_1_runs_out_of_space_again_and_again_and_ends_as_it_would_have() {
     assert_eq!(output.stdout, expected.stdout);
     assert_same_run(&out, &alone);
 
-    let prediction = out.join("predictions/digits/0.400/shapes-validation.json");
+    let prediction = out.join("predictions/digits/0.500/shapes-validation.json");
     fs::remove_file(&prediction).unwrap();
     disk.leave(0);
     reasons.push(told(&disk, &ask(&out)));

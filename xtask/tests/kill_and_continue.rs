@@ -145,7 +145,7 @@ fn question_1_killed_at_any_moment_ends_with_the_same_answer() {
         "run.toml",
         "the state of 1",
         "checkpoints/digits/fine_tuned",
-        "predictions/digits/0.400",
+        "predictions/digits/0.500",
         "checkpoints/digits/patched",
         "the state of 2",
         "checkpoints/signs/fine_tuned",

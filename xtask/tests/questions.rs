@@ -208,6 +208,10 @@ fn question_5_has_three_case_studies() {
     assert_eq!(studies.len(), 3);
     let attacked = &studies[0]["sets"];
     assert_eq!(attacked[0]["before"]["n"], attacked[1]["before"]["n"]);
+    // What is written is never right.
+    let value = |set: &Value| set["before"]["value"].as_f64().unwrap();
+    assert_eq!(attacked[0]["before"]["n"], attacked[2]["before"]["n"]);
+    assert!(value(&attacked[0]) + value(&attacked[2]) <= 100.0);
     asked.fails(
         "rq5",
         &["--tasks", "digits"],

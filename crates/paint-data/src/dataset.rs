@@ -249,8 +249,8 @@ impl Dataset {
         &self.store
     }
 
-    /// A row's number in the store.
-    pub(crate) fn store_row(&self, row: usize) -> usize {
+    /// A row's number among all that are stored, in the files' order.
+    pub fn stored_row(&self, row: usize) -> usize {
         self.rows[row]
     }
 

@@ -67,7 +67,7 @@ impl MultipleChoice {
             .collect();
         let answers: Vec<u32> = questions.iter().map(|asked| asked.answer).collect();
         let images = opened.relabelled(prompts, |row| {
-            let row = opened.store_row(row);
+            let row = opened.stored_row(row);
             candidates[row * n_choices + answers[row] as usize]
         });
         Ok(Self {
@@ -116,7 +116,7 @@ impl MultipleChoice {
             table
                 .rows()
                 .iter()
-                .map(|&row| self.images.store_row(row as usize))
+                .map(|&row| self.images.stored_row(row as usize))
         };
         let candidates = |row| &self.candidates[row * self.n_choices..][..self.n_choices];
         Ok(Asked {

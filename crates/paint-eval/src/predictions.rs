@@ -167,6 +167,16 @@ impl Predictions {
         mean_proportion(&parts).expect("there is an image, so its class has one")
     }
 
+    /// The same answers beside other labels (`[n]`): how often is another class answered?
+    ///
+    /// # Errors
+    /// As [`Predictions::new`].
+    pub fn of_labels(&self, labels: &[u32]) -> Result<Self> {
+        let mut other = Self::new(labels.to_vec(), self.ranked.clone(), self.n_classes)?;
+        other.images.clone_from(&self.images);
+        Ok(other)
+    }
+
     /// The predictions for the images that `chosen` (`[n]`) names.
     ///
     /// # Errors
@@ -281,6 +291,17 @@ mod tests {
         assert_eq!(predictions.correct(), [false, false, true]);
         assert_eq!(predictions.accuracy(), Proportion::new(1, 3).unwrap());
         assert_eq!(predictions.top5(), Proportion::new(2, 3).unwrap());
+    }
+
+    #[test]
+    fn the_same_answers_beside_other_labels() {
+        let of_right = seven_classes().of_images("three");
+        let of_wrong = of_right.of_labels(&[1, 0, 0]).unwrap();
+        assert_eq!(of_wrong.correct(), [true, true, false]);
+        assert!(of_wrong.ranked().eq(of_right.ranked()));
+        assert_eq!(of_wrong.images(), Some("three"));
+        assert!(of_right.of_labels(&[1, 0]).is_err());
+        assert!(of_right.of_labels(&[1, 0, 7]).is_err());
     }
 
     #[test]

@@ -190,7 +190,7 @@ struct Trainer<'a> {
     rng: Rng,
 }
 
-/// One anchor with the rows it meets.
+/// One anchor with the rows it meets, or where these begin in a list of embeddings.
 struct Draw {
     anchor: usize,
     positives: Vec<usize>,
@@ -347,10 +347,13 @@ impl<'a> Trainer<'a> {
         let places = |of: &[usize]| -> Vec<usize> { of.iter().map(place).collect() };
         let mut anchors = Vec::with_capacity(draws.len() * width);
         for draw in draws {
-            let at = place(&draw.anchor);
-            anchors.extend_from_slice(&unit[at..at + width]);
-            let (positives, negatives) = (places(&draw.positives), places(&draw.negatives));
-            self.pull(unit, width, at, &positives, &negatives, share, &mut loss);
+            let placed = Draw {
+                anchor: place(&draw.anchor),
+                positives: places(&draw.positives),
+                negatives: places(&draw.negatives),
+            };
+            anchors.extend_from_slice(&unit[placed.anchor..placed.anchor + width]);
+            self.pull(unit, width, &placed, share, &mut loss);
         }
         let labels: Vec<usize> = draws.iter().map(|d| self.train.label(d.anchor)).collect();
         let entropy = cross_entropy(classifier, &anchors, &labels, &vec![share; draws.len()]);
@@ -363,27 +366,19 @@ impl<'a> Trainer<'a> {
         loss
     }
 
-    /// Adds `share` times the contrastive term of the anchor that begins at `anchor` in `unit`, with
-    /// the gradient on every sample that it meets.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one anchor of `on_draws`, which is long enough"
-    )]
-    fn pull(
-        &self,
-        unit: &[f32],
-        width: usize,
-        anchor: usize,
-        positives: &[usize],
-        negatives: &[usize],
-        share: f32,
-        loss: &mut Loss,
-    ) {
+    /// Adds `share` times the contrastive term of an anchor, with the gradient on every sample that
+    /// it meets. `draw` says where these begin in `unit`.
+    fn pull(&self, unit: &[f32], width: usize, draw: &Draw, share: f32, loss: &mut Loss) {
+        let Draw {
+            anchor,
+            positives,
+            negatives,
+        } = draw;
         let row = |&at: &usize| &unit[at..at + width];
         let members: Vec<&[f32]> = positives.iter().map(row).collect();
         let others: Vec<&[f32]> = negatives.iter().map(row).collect();
         let temperature = self.config.temperature;
-        let from = row(&anchor);
+        let from = row(anchor);
         let mut add = |at: usize, factor: f32, x: &[f32]| {
             add_scaled(&mut loss.unit[at..at + width], factor, x);
         };
@@ -391,7 +386,7 @@ impl<'a> Trainer<'a> {
             Positives::RandomCorrect { .. } => {
                 let pull = contrastive(from, &members, &others, temperature);
                 for ((&at, member), by) in positives.iter().zip(&members).zip(&pull.positives) {
-                    add(anchor, share * by, member);
+                    add(*anchor, share * by, member);
                     add(at, share * by, from);
                 }
                 pull
@@ -400,14 +395,14 @@ impl<'a> Trainer<'a> {
                 let (direction, length) = centroid(&members, width);
                 let pull = contrastive(from, &[&direction], &others, temperature);
                 let by = pull.positives[0];
-                add(anchor, share * by, &direction);
+                add(*anchor, share * by, &direction);
                 let member = centroid_backward(&direction, length, from, by, members.len());
                 positives.iter().for_each(|&at| add(at, share, &member));
                 pull
             }
         };
         for ((&at, other), by) in negatives.iter().zip(&others).zip(&pull.negatives) {
-            add(anchor, share * by, other);
+            add(*anchor, share * by, other);
             add(at, share * by, from);
         }
         loss.value += f64::from(share) * pull.value;

@@ -18,6 +18,9 @@ pub struct StudySet {
     pub after: Estimate,
     /// `after` minus `before`, paired.
     pub change: Estimate,
+    /// Whether the fractions are of a certain wrong answer, which `name` tells, and not accuracies:
+    /// fewer are better, and their change is not coloured.
+    pub of_errors: bool,
 }
 
 /// One case study.
@@ -150,7 +153,10 @@ fn study_rows(study: &Rq5Study) -> Vec<Vec<Cell>> {
             Cell::text(&set.name),
             Cell::percent(&set.before),
             Cell::percent(&set.after),
-            Cell::Change(set.change),
+            match set.of_errors {
+                true => Cell::points(&set.change),
+                false => Cell::Change(set.change),
+            },
             alpha.clone(),
         ]
     };

@@ -375,12 +375,24 @@ fn legend(curves: &[Curve], has_average: bool, shape: &str) -> Vec<(String, Stri
     }
     let neutral = |content: &str| swatch(&format!("<g class=\"series neutral\">{content}</g>"));
     items.extend([
-        (neutral(&format!("{line}<circle class=\"zero-shot\" cx=\"15\" cy=\"7\" r=\"4\"/>")), "zero-shot, α = 0".to_owned()),
-        (neutral(&format!("{line}<circle class=\"fine-tuned\" cx=\"15\" cy=\"7\" r=\"4\"/>")), "fine-tuned, α = 1".to_owned()),
         (
-            neutral("<path class=\"interval\" d=\"M4 7H26M15 0V14\"/><path class=\"mark\" d=\"M10.5 2.5H19.5V11.5H10.5Z\"/>"),
-            format!("chosen α (the {shape}’s shape) with 95\u{a0}% intervals"),
+            neutral(&format!(
+                "{line}<circle class=\"zero-shot\" cx=\"15\" cy=\"7\" r=\"4\"/>"
+            )),
+            "zero-shot, α = 0".to_owned(),
+        ),
+        (
+            neutral(&format!(
+                "{line}<circle class=\"fine-tuned\" cx=\"15\" cy=\"7\" r=\"4\"/>"
+            )),
+            "fine-tuned, α = 1".to_owned(),
         ),
     ]);
+    if curves.iter().any(|curve| curve.chosen.is_some()) {
+        items.push((
+            neutral("<path class=\"interval\" d=\"M4 7H26M15 0V14\"/><path class=\"mark\" d=\"M10.5 2.5H19.5V11.5H10.5Z\"/>"),
+            format!("chosen α (the {shape}’s shape) with 95\u{a0}% intervals"),
+        ));
+    }
     items
 }

@@ -78,6 +78,11 @@ world-s  2,400,000   +30.0 [+29.0, +31.0]  −0.5 [−0.7, −0.3]  6.2 [5.8, 6.
         split: Split::Test,
         notes: vec![HOSTILE.to_owned()],
     };
+    let mut nothing_chosen = findings.clone();
+    for size in &mut nothing_chosen.sizes {
+        size.average.chosen = None;
+    }
+    assert!(!page(rq2_sections(&nothing_chosen).unwrap()).contains("chosen α ("));
     let page = page(rq2_sections(&findings).unwrap());
     check_contains(
         &page,
@@ -264,6 +269,7 @@ fn study(name: &str) -> Rq5Study {
             before: estimate(0.4, 0.02),
             after: estimate(0.8, 0.02),
             change: estimate(0.4, 0.02),
+            of_errors: false,
         }],
         supported_change: estimate(-0.002, 0.004),
         examples: vec![BeforeAfter {
@@ -284,6 +290,14 @@ attacks  attacks                40.0 [38.0, 42.0]  80.0 [78.0, 82.0]  ▲ +40.0 
 attacks  supported tasks, mean                                           −0.2 [−0.6, +0.2]    0.35
 ";
     check_table(&text, expected);
+    // Of errors fewer are better: their change has no mark.
+    let mut fooled = study("attacks");
+    fooled.sets[0].of_errors = true;
+    let text = rq5_table(&[fooled]).unwrap().to_text();
+    assert!(
+        text.contains("+40.0 [+38.0, +42.0]") && !text.contains('▲'),
+        "{text}"
+    );
     let findings = Rq5Findings {
         studies: vec![study("attacks"), study(HOSTILE)],
         supported: HOSTILE.to_owned(),

@@ -51,12 +51,38 @@ pub fn wrong_classes(
     split: SplitName,
     seed: u64,
 ) -> Result<Vec<u32>> {
+    at_least_two(n_classes)?;
+    let wrong = |(row, &label)| wrong_class(label, n_classes, &mut stream(seed, split, row));
+    Ok(labels.iter().enumerate().map(wrong).collect())
+}
+
+/// The class whose name is written on each of the given rows of `attacked`: a split that
+/// [`write_attacked`] wrote, or some rows of it.
+///
+/// # Errors
+/// If there are fewer than two classes.
+pub fn written_classes(
+    attacked: &Dataset,
+    rows: &[u32],
+    split: SplitName,
+    seed: u64,
+) -> Result<Vec<u32>> {
+    let n_classes = attacked.class_names().len();
+    at_least_two(n_classes)?;
+    let written = |&row: &u32| {
+        let (row, label) = (row as usize, attacked.labels()[row as usize]);
+        let rng = &mut stream(seed, split, attacked.stored_row(row));
+        wrong_class(label, n_classes, rng)
+    };
+    Ok(rows.iter().map(written).collect())
+}
+
+fn at_least_two(n_classes: usize) -> Result<()> {
     if n_classes < 2 {
         let message = "a typographic attack needs the name of another class; give at least two";
         return Err(DataError::Argument(message.to_owned()).into());
     }
-    let wrong = |(row, &label)| wrong_class(label, n_classes, &mut stream(seed, split, row));
-    Ok(labels.iter().enumerate().map(wrong).collect())
+    Ok(())
 }
 
 fn wrong_class(label: u32, n_classes: usize, rng: &mut Rng) -> u32 {
@@ -73,7 +99,7 @@ fn stream(seed: u64, split: SplitName, row: usize) -> Rng {
 /// templates of `task`.
 ///
 /// Rows, labels and classes stay ([`Dataset::of_classes`] leaves some of them), so that an image
-/// can be compared with itself under attack; [`wrong_classes`] tells what is written. What cannot
+/// can be compared with itself under attack; [`written_classes`] tells what is written. What cannot
 /// be decoded is copied as it is. If these very images are there already, nothing is written.
 /// `progress` is told of each number of images done since it was last called.
 ///
@@ -207,4 +233,51 @@ pub fn write_typographic(
         unseen: write(&[(SplitName::Test, &unseen_clean)], "typographic-unseen")?,
         unseen_clean,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::Objects;
+
+    #[test]
+    fn what_is_said_to_be_written_is_what_was_drawn() {
+        let root = tempfile::tempdir().unwrap();
+        let sizes = Sizes {
+            train: 1,
+            validation: 1,
+            test: 12,
+        };
+        write_task("objects", root.path(), sizes, &|_| ()).unwrap();
+        let hub = Hub::Directory(root.path().to_owned());
+        let objects = world::task(&Objects);
+        let test = SplitName::Test;
+        let clean = Dataset::open(&objects, test, &hub).unwrap();
+        // Not the first rows of the file, as where half of the classes are attacked.
+        let clean = clean.subset(8, 3);
+        let splits = [(test, &clean)];
+        let task = write_attacked(&objects, &splits, "some", root.path(), 5, &|_| ()).unwrap();
+        let attacked = Dataset::open(&task, test, &hub).unwrap().subset(5, 9);
+        let written = written_classes(&attacked, &[0, 2, 3, 4], test, 5).unwrap();
+        let bytes_of = |dataset: &Dataset| {
+            let mut all = Vec::new();
+            let mut take = |bytes: std::result::Result<Vec<u8>, String>| {
+                all.push(bytes.unwrap());
+                Ok(())
+            };
+            dataset.each_image(&mut take).unwrap();
+            all
+        };
+        let (before, after) = (bytes_of(&clean), bytes_of(&attacked));
+        for (row, written) in [0, 2, 3, 4].into_iter().zip(written) {
+            let stored = attacked.stored_row(row);
+            let word = &clean.class_names()[written as usize];
+            let rng = &mut after_class((5, test), stored, clean.class_names().len());
+            let image: RgbImage = decode_image(&before[stored]).unwrap();
+            assert!(
+                png(&attack(&image, word, rng)) == after[row],
+                "row {row}: {word}"
+            );
+        }
+    }
 }

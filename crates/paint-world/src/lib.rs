@@ -72,7 +72,8 @@ mod vocabulary;
 mod world;
 
 pub use attacked::{
-    TYPOGRAPHIC_SIZES, Typographic, write_attacked, write_typographic, wrong_classes,
+    TYPOGRAPHIC_SIZES, Typographic, write_attacked, write_typographic, written_classes,
+    wrong_classes,
 };
 pub use captions::{ALBUM, Captioned, Corpus};
 pub use checkpoint::{Checkpoint, checkpoints};

@@ -73,6 +73,7 @@ fn set(name: &str, before: f64, gain: f64, half: f64) -> Result<StudySet> {
         before: accuracy(before, 2000)?,
         after: accuracy(before + gain, 2000)?,
         change: change(gain, half)?,
+        of_errors: false,
     })
 }
 
