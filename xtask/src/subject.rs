@@ -55,13 +55,14 @@ pub(crate) struct ModelIdentity {
 }
 
 /// What of a checkpoint decides its answers, beside the weights, where it has it.
-const MODEL_FILES: [&str; 6] = [
+const MODEL_FILES: [&str; 7] = [
     "config.json",
     "open_clip_config.json",
     "tokenizer.json",
     "vocab.json",
     "merges.txt",
     "preprocessor_config.json",
+    "processor_config.json",
 ];
 
 /// What the weights, one file or several, are called among those.

@@ -44,8 +44,8 @@ pub(crate) enum Resize {
 }
 
 impl Preprocessor {
-    /// Reads `dir/preprocessor_config.json`, whose missing keys take `CLIPImageProcessor`'s defaults;
-    /// or `preprocess_cfg` of a directory in open_clip's layout, with open_clip's.
+    /// Reads `dir/preprocessor_config.json`, or `image_processor` of `dir/processor_config.json`, as
+    /// transformers 5 saves it, if that is there; missing keys take `CLIPImageProcessor`'s defaults. Or `preprocess_cfg` of a directory in open_clip's layout, with open_clip's.
     ///
     /// The two libraries cut the same image out of a resized one, but where it is wider or higher
     /// than the crop by an odd number of pixels: then their crops may lie one pixel apart, and this
@@ -57,7 +57,7 @@ impl Preprocessor {
     pub fn load(dir: &Path) -> Result<Self> {
         restore(dir)?;
         match Layout::of(dir) {
-            Layout::HuggingFace => hugging_face(&dir.join("preprocessor_config.json")),
+            Layout::HuggingFace => hugging_face(dir),
             Layout::OpenClip => open_clip(dir, ClipConfig::load(dir)?.vision.image_size),
         }
     }

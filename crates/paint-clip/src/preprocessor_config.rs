@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::preprocessor::{Crop, Resize};
@@ -91,11 +92,40 @@ impl Default for File {
     }
 }
 
-/// Reads a `preprocessor_config.json`.
-pub(crate) fn hugging_face(path: &Path) -> Result<Preprocessor> {
+/// Where the preprocessing is stated in Hugging Face's layout.
+pub(crate) const PREPROCESSOR: &str = "preprocessor_config.json";
+/// Where transformers 5 states it when it saves a processor, and looks first: as `image_processor`.
+pub(crate) const PROCESSOR: &str = "processor_config.json";
+
+#[derive(Deserialize)]
+struct Processor {
+    /// Older files have other things alone.
+    image_processor: Option<File>,
+}
+
+/// Whether a directory in Hugging Face's layout may state its preprocessing.
+pub(crate) fn may_state_one(dir: &Path) -> bool {
+    [PREPROCESSOR, PROCESSOR]
+        .iter()
+        .any(|name| dir.join(name).exists())
+}
+
+/// Reads the preprocessing of a directory in Hugging Face's layout.
+pub(crate) fn hugging_face(dir: &Path) -> Result<Preprocessor> {
+    let path = dir.join(PROCESSOR);
+    if path.exists() {
+        let processor: Processor = read(&path)?;
+        if let Some(file) = processor.image_processor {
+            return from_file(&file, &path.display().to_string());
+        }
+    }
+    let path = dir.join(PREPROCESSOR);
+    from_file(&read(&path)?, &path.display().to_string())
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-    let file: File = serde_json::from_str(&text).map_err(Error::json(path))?;
-    from_file(&file, &path.display().to_string())
+    serde_json::from_str(&text).map_err(Error::json(path))
 }
 
 fn from_file(file: &File, origin: &str) -> Result<Preprocessor> {

@@ -39,13 +39,14 @@ const LAYOUTS: [Layout; 5] = [
 ];
 
 /// What belongs to any checkpoint, where it is there.
-const BESIDE: [&str; 7] = [
+const BESIDE: [&str; 8] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "vocab.json",
     "merges.txt",
     "preprocessor_config.json",
+    "processor_config.json",
     "paint.json",
 ];
 

@@ -13,7 +13,9 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoint::check_finite;
 use crate::layout::{Layout, Part};
-use crate::preprocessor_config::{to_hugging_face, to_open_clip};
+use crate::preprocessor_config::{
+    PREPROCESSOR, PROCESSOR, may_state_one, to_hugging_face, to_open_clip,
+};
 use crate::replace::{replace, restore};
 use crate::{Clip, ClipConfig, Error, Preprocessor, Result, Tensors, open_clip_config};
 
@@ -25,7 +27,6 @@ const TOKENIZER: [&str; 5] = [
     "vocab.json",
     "merges.txt",
 ];
-const PREPROCESSOR: &str = "preprocessor_config.json";
 
 /// The files that this module writes itself.
 const WRITTEN: [&str; 5] = [
@@ -241,7 +242,9 @@ impl Checkpoint<'_> {
     fn write_preprocessor(&self, source: &Path, dir: &Path) -> Result<()> {
         match (self.layout, Layout::of(source)) {
             (Layout::OpenClip, _) => Ok(()),
-            (Layout::HuggingFace, Layout::HuggingFace) => carry_over(source, dir, PREPROCESSOR),
+            (Layout::HuggingFace, Layout::HuggingFace) => [PREPROCESSOR, PROCESSOR]
+                .iter()
+                .try_for_each(|name| carry_over(source, dir, name)),
             (Layout::HuggingFace, Layout::OpenClip) => match self.source_preprocessor()? {
                 Some(preprocessor) => write_file(
                     &dir.join(PREPROCESSOR),
@@ -253,9 +256,8 @@ impl Checkpoint<'_> {
     }
 
     fn source_preprocessor(&self) -> Result<Option<Preprocessor>> {
-        let has_one = |source: &&Path| {
-            Layout::of(source) == Layout::OpenClip || source.join(PREPROCESSOR).exists()
-        };
+        let has_one =
+            |source: &&Path| Layout::of(source) == Layout::OpenClip || may_state_one(source);
         self.source
             .filter(has_one)
             .map(Preprocessor::load)
@@ -387,7 +389,8 @@ fn refuse_foreign_files(dir: &Path) -> Result<()> {
     for entry in entries {
         let entry = entry.map_err(Error::io("read", dir))?.file_name();
         let entry = entry.to_string_lossy();
-        let mut known = TOKENIZER.iter().chain(&WRITTEN).chain([&PREPROCESSOR]);
+        let preprocessing = [&PREPROCESSOR, &PROCESSOR];
+        let mut known = TOKENIZER.iter().chain(&WRITTEN).chain(preprocessing);
         if !known.any(|known| *known == entry) {
             return Err(Error::ForeignFile {
                 path: dir.to_owned(),

@@ -533,6 +533,52 @@ fn what_open_clip_cannot_say_is_not_written() {
 }
 
 #[test]
+fn the_preprocessing_of_a_saved_processor_goes_with_the_checkpoint() {
+    let root = tempfile::tempdir().unwrap();
+    let source = root.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let stated = json!({ "image_processor": { "size": 16, "crop_size": 16, "image_mean": [0.4, 0.5, 0.6] } });
+    fs::write(source.join("processor_config.json"), stated.to_string()).unwrap();
+    let expected = Preprocessor::load(&source).unwrap();
+    let from = checkpoints().join("hf");
+    let (tensors, config) = (load(&from).unwrap(), ClipConfig::load(&from).unwrap());
+    for layout in [Layout::HuggingFace, Layout::OpenClip] {
+        let to = root.path().join(format!("{layout:?}"));
+        let (dtype, provenance) = (WeightDtype::F32, Provenance::default());
+        save_as(
+            layout,
+            &to,
+            &config,
+            &tensors,
+            dtype,
+            Some(&source),
+            &provenance,
+        )
+        .unwrap();
+        let read = Preprocessor::load(&to).unwrap();
+        assert_eq!((read.height(), read.width()), (16, 16));
+        let black = |preprocessor: &Preprocessor| {
+            let pixels = preprocessor
+                .normalize(&[0; 16 * 16 * 3], 1, &Device::Cpu)
+                .unwrap();
+            pixels.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        assert_eq!(black(&read), black(&expected), "{layout:?}");
+        // What is there may be replaced.
+        save_as(
+            layout,
+            &to,
+            &config,
+            &tensors,
+            dtype,
+            Some(&source),
+            &provenance,
+        )
+        .unwrap();
+    }
+}
+
+#[test]
 fn other_rules_for_the_end_of_a_text_survive_a_conversion() {
     let root = tempfile::tempdir().unwrap();
     let (from, to) = (checkpoints().join("hf"), root.path().join("new"));

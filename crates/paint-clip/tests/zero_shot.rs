@@ -319,6 +319,36 @@ fn preprocessor(value: &Value) -> Result<Preprocessor, Error> {
     Preprocessor::load(dir.path())
 }
 
+/// As transformers 5 saves a `CLIPProcessor`, and as older versions do.
+#[test]
+fn a_processor_states_the_preprocessing_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, value: &Value| {
+        fs::write(dir.path().join(name), value.to_string()).unwrap();
+    };
+    let of = |edge: usize| json!({ "size": { "shortest_edge": edge }, "crop_size": edge });
+    let width = || Preprocessor::load(dir.path()).map(|p| p.width());
+    write(
+        "processor_config.json",
+        &json!({ "image_processor": of(48), "processor_class": "CLIPProcessor" }),
+    );
+    assert_eq!(width().unwrap(), 48);
+    write("preprocessor_config.json", &of(32));
+    assert_eq!(width().unwrap(), 48);
+    write(
+        "processor_config.json",
+        &json!({ "processor_class": "CLIPProcessor" }),
+    );
+    assert_eq!(width().unwrap(), 32);
+    write(
+        "processor_config.json",
+        &json!({ "image_processor": { "size": "large" } }),
+    );
+    assert_says(width(), &["processor_config.json", "size"]);
+    fs::remove_file(dir.path().join("processor_config.json")).unwrap();
+    assert_eq!(width().unwrap(), 32);
+}
+
 #[test]
 fn sizes_are_read_in_every_spelling() {
     let default = preprocessor(&json!({})).unwrap();
