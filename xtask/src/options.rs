@@ -43,11 +43,11 @@ pub(crate) struct Common {
     #[arg(long, default_value_t = 1.0)]
     margin: f64,
     /// The alphas to choose from, comma-separated; 0, the model as it is, must be one of them
-    /// [default: 0, 0.25, …, 1; in rq3 0, 0.2, …, 1; in patch 0, 0.05, …, 1]
+    /// [default: 0, 0.5, 1; in rq3 0, 0.2, …, 1; in a race 0, 0.1, …, 1; in patch 0, 0.05, …, 1]
     #[arg(long, value_delimiter = ',')]
     alphas: Vec<f64>,
     /// On the grid: how often the alphas halfway from the best one to its neighbours are measured
-    /// too [default: 3; 1 in patch, 0 in rq3, with --quick and with --alphas]
+    /// too [default: 4; 2 with --quick, 1 in patch, 0 in rq3 and with --alphas]
     #[arg(long)]
     halvings: Option<u32>,
     /// How many images the choice looks at
@@ -122,8 +122,8 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             rule: RuleName::BestPatch,
-            n_alphas: 4,
-            halvings: 3,
+            n_alphas: 2,
+            halvings: 4,
         }
     }
 }
@@ -184,7 +184,10 @@ impl<'a> Asked<'a> {
             ));
         }
         let defaults = Defaults {
-            halvings: if args.quick { 0 } else { defaults.halvings },
+            halvings: match args.quick {
+                true => defaults.halvings.min(QUICK_HALVINGS),
+                false => defaults.halvings,
+            },
             ..defaults
         };
         let mut settings = args.common.settings(&suite, &defaults)?;
@@ -247,6 +250,12 @@ fn replace_keys(table: &mut toml::Table, own: &toml::Table) {
 /// With `--quick`, one in so many of the suite's fine-tuning steps.
 const QUICK_STEPS: u64 = 3;
 
+/// With `--quick`, at most so many halvings.
+const QUICK_HALVINGS: u32 = 2;
+
+/// Alphas beside 0 among which a race chooses, which halves none.
+const N_RACED: u32 = 10;
+
 impl Common {
     /// Hyperparameters as the suite's `table` has them where no option is given, checked.
     fn fine_tune(&self, table: toml::Table, suite: &Suite, key: &str) -> Result<FineTuneConfig> {
@@ -287,7 +296,10 @@ impl Common {
         });
         number("halvings", f64::from(halvings), 10.0, "halvings")?;
         let grid = match self.alphas.as_slice() {
-            [] => grid(defaults.n_alphas),
+            [] => grid(match self.search {
+                SearchName::Grid => defaults.n_alphas,
+                SearchName::Race | SearchName::RaceStrict => defaults.n_alphas.max(N_RACED),
+            }),
             given => checked_grid(given)?,
         };
         let rule = match self.rule.unwrap_or(defaults.rule) {

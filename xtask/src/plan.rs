@@ -67,7 +67,7 @@ struct Data<'a> {
     origin: Origin,
     /// To be fetched; none where nobody has said.
     bytes: Option<u64>,
-    /// Images of each split, before any limit.
+    /// Images of each split that is used, before any limit.
     rows: PerSplit,
     /// 0 where only the files name them, and they are not here.
     n_classes: usize,
@@ -130,7 +130,7 @@ impl<'a> Data<'a> {
                 Origin::World | Origin::Local => Some(0),
                 Origin::Hub | Origin::Missing => promised.bytes,
             },
-            rows: after_cuts(task, &promised.rows),
+            rows: after_cuts(task, &promised.rows, splits),
             n_classes: task.class_names.len(),
         };
         if origin == Origin::Local {
@@ -153,14 +153,15 @@ impl<'a> Data<'a> {
     }
 }
 
-/// What a manifest leaves of the rows that its files have.
-fn after_cuts(task: &Task, rows: &PerSplit) -> PerSplit {
+/// What a manifest leaves of the rows that its files have, of `splits`.
+fn after_cuts(task: &Task, rows: &PerSplit, splits: &[SplitName]) -> PerSplit {
     let cut = rows.train.filter(|_| rows.validation.is_none());
     let cut = cut.map(|train| n_validation(train as usize) as u64);
     let share = |split: SplitName, n: Option<u64>| {
         let part = task.part.get(split);
         let at = |end: f64, n: u64| (end * n as f64).round() as u64;
-        n.map(|n| at(part.end, n) - at(part.start, n))
+        n.filter(|_| splits.contains(&split))
+            .map(|n| at(part.end, n) - at(part.start, n))
     };
     let train = rows.train.map(|train| train - cut.unwrap_or(0));
     PerSplit {
@@ -325,6 +326,7 @@ pub(crate) fn print(
         seconds: 0.0,
         bytes: 0,
         unknown_bytes: 0,
+        missing: 0,
     };
     patching
         .iter()
@@ -347,6 +349,8 @@ struct Printed {
     /// To be fetched, as far as it is known, and how many repositories of unknown size.
     bytes: u64,
     unknown_bytes: usize,
+    /// Tasks that `--hub DIR` does not have.
+    missing: usize,
 }
 
 impl Printed {
@@ -367,7 +371,11 @@ impl Printed {
     /// What there is of a task, and what comes from the Hub unless the cache has it.
     fn data(&mut self, data: &Data<'_>) {
         let (task, bytes, rows) = (data.task, data.bytes, &data.rows);
-        self.add(bytes);
+        match data.origin {
+            // A directory is never filled from the Hub.
+            Origin::Missing => self.missing += 1,
+            _ => self.add(bytes),
+        }
         let counts: Vec<String> = [SplitName::Train, SplitName::Validation, SplitName::Test]
             .into_iter()
             .filter_map(|split| Some(format!("{split} {}", grouped(rows.get(split)?))))
@@ -448,14 +456,18 @@ impl Printed {
             0 => String::new(),
             n => format!(" and {n} {what} of unknown size"),
         };
+        let missing = match self.missing {
+            0 => String::new(),
+            n => format!("; --hub lacks {n} of the tasks"),
+        };
         self.line(
             &json!({
                 "kind": "total", "seconds": self.seconds, "unknown_steps": self.unknown,
-                "bytes": self.bytes, "unknown_bytes": self.unknown_bytes,
+                "bytes": self.bytes, "unknown_bytes": self.unknown_bytes, "missing": self.missing,
             }),
             &format!(
                 "total  {}{} to fetch; about {}{}; what the cache or an earlier run has is not \
-                 done again",
+                 done again{missing}",
                 bytes_in_words(self.bytes),
                 and(self.unknown_bytes, "repositories"),
                 in_words(self.seconds),

@@ -237,7 +237,7 @@ fn typographic(
     let read = StudySet {
         of_errors: true,
         ..set(
-            "attacked, what is written answered (fewer is better)",
+            "attacked, the written name is answered (fewer is better)",
             &before.of_labels(&data.written)?,
             &after.of_labels(&data.written)?,
         )?

@@ -175,7 +175,9 @@ fn local_data_are_counted_whatever_was_published() {
     assert_eq!(remote["bytes"], 1_000_000);
     assert_eq!(remote["rows"]["test"], 20_000);
     let empty = ["--hub", directory.to_str().unwrap()];
-    let (missing, _) = data(&suite("wrong", ""), "wrong", &empty);
+    let (missing, lines) = data(&suite("wrong", ""), "wrong", &empty);
+    let total = lines.last().unwrap();
+    assert_eq!((&total["bytes"], &total["missing"]), (&0.into(), &1.into()));
     assert_eq!(missing["from"], "missing in --hub");
     assert_eq!(missing["rows"], remote["rows"]);
 

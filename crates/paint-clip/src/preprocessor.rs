@@ -44,8 +44,9 @@ pub(crate) enum Resize {
 }
 
 impl Preprocessor {
-    /// Reads `dir/preprocessor_config.json`, or `image_processor` of `dir/processor_config.json`, as
-    /// transformers 5 saves it, if that is there; missing keys take `CLIPImageProcessor`'s defaults. Or `preprocess_cfg` of a directory in open_clip's layout, with open_clip's.
+    /// Reads `image_processor` of `dir/processor_config.json`, where transformers 5 saves it, else
+    /// `dir/preprocessor_config.json`; missing keys take `CLIPImageProcessor`'s defaults. Of
+    /// a directory in open_clip's layout, `preprocess_cfg`, with open_clip's.
     ///
     /// The two libraries cut the same image out of a resized one, but where it is wider or higher
     /// than the crop by an odd number of pixels: then their crops may lie one pixel apart, and this

@@ -1,6 +1,6 @@
 //! Preprocessing as the files of both layouts state it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -103,24 +103,26 @@ struct Processor {
     image_processor: Option<File>,
 }
 
-/// Whether a directory in Hugging Face's layout may state its preprocessing.
-pub(crate) fn may_state_one(dir: &Path) -> bool {
-    [PREPROCESSOR, PROCESSOR]
-        .iter()
-        .any(|name| dir.join(name).exists())
+/// The file of a directory in Hugging Face's layout that states its preprocessing, if one does.
+pub(crate) fn stated_in(dir: &Path) -> Result<Option<PathBuf>> {
+    let path = dir.join(PROCESSOR);
+    if path.exists() && read::<Processor>(&path)?.image_processor.is_some() {
+        return Ok(Some(path));
+    }
+    let path = dir.join(PREPROCESSOR);
+    Ok(path.exists().then_some(path))
 }
 
 /// Reads the preprocessing of a directory in Hugging Face's layout.
 pub(crate) fn hugging_face(dir: &Path) -> Result<Preprocessor> {
-    let path = dir.join(PROCESSOR);
-    if path.exists() {
-        let processor: Processor = read(&path)?;
-        if let Some(file) = processor.image_processor {
-            return from_file(&file, &path.display().to_string());
-        }
-    }
-    let path = dir.join(PREPROCESSOR);
-    from_file(&read(&path)?, &path.display().to_string())
+    let path = stated_in(dir)?.unwrap_or_else(|| dir.join(PREPROCESSOR));
+    let file = match path.ends_with(PROCESSOR) {
+        true => read::<Processor>(&path)?
+            .image_processor
+            .unwrap_or_default(),
+        false => read(&path)?,
+    };
+    from_file(&file, &path.display().to_string())
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
@@ -327,7 +329,7 @@ pub(crate) fn to_hugging_face(preprocessor: &Preprocessor) -> String {
 pub(crate) fn to_open_clip(preprocessor: &Preprocessor, image_size: usize) -> Result<Value> {
     let refuse = |key: &str, problem: &str| {
         Err(Error::Config {
-            origin: "preprocessor_config.json".to_owned(),
+            origin: "preprocessing".to_owned(),
             key: key.to_owned(),
             problem: format!("{problem}, which open_clip_config.json cannot say"),
         })

@@ -113,6 +113,7 @@ mod tests {
             "flax_model.msgpack",
             "merges.txt",
             "preprocessor_config.json",
+            "processor_config.json",
             "pytorch_model.bin",
             "tf_model.h5",
             "tokenizer.json",
@@ -124,6 +125,7 @@ mod tests {
             "vocab.json",
             "merges.txt",
             "preprocessor_config.json",
+            "processor_config.json",
         ];
         check(&names, &[&small[..], &["pytorch_model.bin"]].concat());
         let converted = [&names[..], &["model.safetensors"]].concat();

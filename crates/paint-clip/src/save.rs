@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::check_finite;
 use crate::layout::{Layout, Part};
 use crate::preprocessor_config::{
-    PREPROCESSOR, PROCESSOR, may_state_one, to_hugging_face, to_open_clip,
+    PREPROCESSOR, PROCESSOR, stated_in, to_hugging_face, to_open_clip,
 };
 use crate::replace::{replace, restore};
 use crate::{Clip, ClipConfig, Error, Preprocessor, Result, Tensors, open_clip_config};
@@ -256,12 +256,13 @@ impl Checkpoint<'_> {
     }
 
     fn source_preprocessor(&self) -> Result<Option<Preprocessor>> {
-        let has_one =
-            |source: &&Path| Layout::of(source) == Layout::OpenClip || may_state_one(source);
-        self.source
-            .filter(has_one)
-            .map(Preprocessor::load)
-            .transpose()
+        let Some(source) = self.source else {
+            return Ok(None);
+        };
+        match Layout::of(source) == Layout::OpenClip || stated_in(source)?.is_some() {
+            true => Preprocessor::load(source).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Header, then tensor by tensor; beside the model only one tensor is in memory. The file's

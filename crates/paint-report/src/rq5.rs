@@ -65,8 +65,18 @@ pub fn rq5_table(studies: &[Rq5Study]) -> Result<Table> {
     let columns = ["study", "tested on", "before", "after", "change", "α"];
     let caption = "Accuracy on test images before and after patching in per cent, the change in points, ▲ or ▼ where its \
                    interval leaves 0 out; in brackets 95\u{a0}% intervals";
+    let errors = "; of what says “fewer is better” the share of that answer, not marked";
+    let of_errors = studies.iter().flat_map(|study| &study.sets);
+    let caption = match of_errors.into_iter().any(|set| set.of_errors) {
+        true => format!("{caption}{errors}"),
+        false => caption.to_owned(),
+    };
     let rows = studies.iter().flat_map(study_rows).collect();
-    Ok(Table::new(caption, columns.map(str::to_owned).into(), rows))
+    Ok(Table::new(
+        &caption,
+        columns.map(str::to_owned).into(),
+        rows,
+    ))
 }
 
 /// The sections of the page that are particular to RQ5.
