@@ -376,7 +376,7 @@ impl Printed {
             Origin::Missing => self.missing += 1,
             _ => self.add(bytes),
         }
-        let counts: Vec<String> = [SplitName::Train, SplitName::Validation, SplitName::Test]
+        let counts: Vec<String> = ALL
             .into_iter()
             .filter_map(|split| Some(format!("{split} {}", grouped(rows.get(split)?))))
             .collect();

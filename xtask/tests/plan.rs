@@ -123,6 +123,25 @@ fn passes_are_those_of_the_run() {
         11 * 500 + 10 * 1_000
     );
     assert_eq!(passes(&lines, "signs: test"), 3 * 1_000 + 2_000);
+    // With --quick two halvings; a race has eleven and halves none.
+    let quick_and_race: [(&[&str], u64); 2] = [(&["--quick"], 7), (&["--search", "race"], 11)];
+    for (options, n) in quick_and_race {
+        let lines = planned.lines_with("rq1", &planned.suite(), options);
+        let expected = n * 500 + (n - 1) * 1_000;
+        assert_eq!(passes(&lines, "digits: alpha on validation"), expected);
+    }
+}
+
+#[test]
+fn a_quick_look_at_many_tasks_takes_fewer_images() {
+    let planned = Planned::new();
+    let of = |options: &[&str]| {
+        let lines = planned.lines_with("rq3", &planned.suite(), options);
+        passes(&lines, "seed 0: one after the other: alphas")
+    };
+    let quick = of(&["--quick", "--tasks", "digits,signs"]);
+    assert_eq!(quick, of(&["--validation", "50"]));
+    assert!(quick < of(&[]));
 }
 
 /// What is local is counted, and divided as what was published is.

@@ -8,7 +8,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 use crate::layout::Layout;
-use crate::preprocessor_config::{Normalization, hugging_face, open_clip};
+use crate::preprocessor_config::{Normalization, PREPROCESSOR, hugging_face, open_clip};
 use crate::replace::restore;
 use crate::resample::{Axis, Filter, resample};
 use crate::{ClipConfig, Error, Result};
@@ -58,7 +58,10 @@ impl Preprocessor {
     pub fn load(dir: &Path) -> Result<Self> {
         restore(dir)?;
         match Layout::of(dir) {
-            Layout::HuggingFace => hugging_face(dir),
+            Layout::HuggingFace => hugging_face(dir)?.ok_or_else(|| {
+                let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+                Error::io("read", &dir.join(PREPROCESSOR))(missing)
+            }),
             Layout::OpenClip => open_clip(dir, ClipConfig::load(dir)?.vision.image_size),
         }
     }

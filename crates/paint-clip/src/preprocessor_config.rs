@@ -103,26 +103,25 @@ struct Processor {
     image_processor: Option<File>,
 }
 
-/// The file of a directory in Hugging Face's layout that states its preprocessing, if one does.
-pub(crate) fn stated_in(dir: &Path) -> Result<Option<PathBuf>> {
+/// What a directory in Hugging Face's layout states of its preprocessing, and in which file.
+fn stated(dir: &Path) -> Result<Option<(File, PathBuf)>> {
     let path = dir.join(PROCESSOR);
-    if path.exists() && read::<Processor>(&path)?.image_processor.is_some() {
-        return Ok(Some(path));
+    if path.exists()
+        && let Some(file) = read::<Processor>(&path)?.image_processor
+    {
+        return Ok(Some((file, path)));
     }
     let path = dir.join(PREPROCESSOR);
-    Ok(path.exists().then_some(path))
+    match path.exists() {
+        true => Ok(Some((read(&path)?, path))),
+        false => Ok(None),
+    }
 }
 
-/// Reads the preprocessing of a directory in Hugging Face's layout.
-pub(crate) fn hugging_face(dir: &Path) -> Result<Preprocessor> {
-    let path = stated_in(dir)?.unwrap_or_else(|| dir.join(PREPROCESSOR));
-    let file = match path.ends_with(PROCESSOR) {
-        true => read::<Processor>(&path)?
-            .image_processor
-            .unwrap_or_default(),
-        false => read(&path)?,
-    };
-    from_file(&file, &path.display().to_string())
+/// Reads the preprocessing of a directory in Hugging Face's layout, if it states one.
+pub(crate) fn hugging_face(dir: &Path) -> Result<Option<Preprocessor>> {
+    let read = |(file, path): (File, PathBuf)| from_file(&file, &path.display().to_string());
+    stated(dir)?.map(read).transpose()
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {

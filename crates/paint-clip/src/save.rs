@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::check_finite;
 use crate::layout::{Layout, Part};
 use crate::preprocessor_config::{
-    PREPROCESSOR, PROCESSOR, stated_in, to_hugging_face, to_open_clip,
+    PREPROCESSOR, PROCESSOR, hugging_face, to_hugging_face, to_open_clip,
 };
 use crate::replace::{replace, restore};
 use crate::{Clip, ClipConfig, Error, Preprocessor, Result, Tensors, open_clip_config};
@@ -259,9 +259,9 @@ impl Checkpoint<'_> {
         let Some(source) = self.source else {
             return Ok(None);
         };
-        match Layout::of(source) == Layout::OpenClip || stated_in(source)?.is_some() {
-            true => Preprocessor::load(source).map(Some),
-            false => Ok(None),
+        match Layout::of(source) {
+            Layout::OpenClip => Preprocessor::load(source).map(Some),
+            Layout::HuggingFace => hugging_face(source),
         }
     }
 
