@@ -68,21 +68,27 @@ pub(crate) struct EncoderShape {
 
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    layers: Vec<TransformerLayer>,
+    earlier: Vec<TransformerLayer>,
+    /// Is read out at one token.
+    last: TransformerLayer,
 }
 
 impl Encoder {
     pub(crate) fn new(tensors: &Tensors, tower: &str, shape: EncoderShape) -> Result<Self> {
         let layer = |i| layer(tensors, &format!("{tower}.encoder.layers.{i}"), shape);
+        let n_earlier = shape.n_layers.saturating_sub(1);
         Ok(Self {
-            layers: (0..shape.n_layers).map(layer).collect::<Result<_>>()?,
+            earlier: (0..n_earlier).map(layer).collect::<Result<_>>()?,
+            last: layer(n_earlier)?,
         })
     }
 
-    /// `x`: [b, t, d], and so is the result.
-    pub(crate) fn forward(&self, x: Tensor) -> Result<Tensor> {
-        self.layers
+    /// What the layers make of token `tokens[i]` of sequence `i`: [b, d]. `x`: [b, t, d].
+    pub(crate) fn forward(&self, x: Tensor, tokens: &[usize]) -> Result<Tensor> {
+        let x = self
+            .earlier
             .iter()
-            .try_fold(x, |x, layer| Ok(layer.forward(&x)?))
+            .try_fold(x, |x, layer| layer.forward(&x))?;
+        Ok(self.last.forward_token(&x, tokens)?)
     }
 }

@@ -47,8 +47,8 @@ impl TextTower {
             .enumerate()
             .map(|(index, ids)| self.end(index, ids));
         let ends: Vec<usize> = ends.collect::<Result<_>>()?;
-        let x = self.encoder.forward(self.embed(ids, &ends)?)?;
-        let pooled = self.final_layer_norm.forward(&pick(&x, &ends)?)?;
+        let end_tokens = self.encoder.forward(self.embed(ids, &ends)?, &ends)?;
+        let pooled = self.final_layer_norm.forward(&end_tokens)?;
         Ok(paint_nn::linear(&pooled, &self.projection, None)?)
     }
 
@@ -106,16 +106,4 @@ impl TextTower {
         let positions = self.position_embedding.narrow(0, 0, length)?;
         Ok(tokens.broadcast_add(&positions)?)
     }
-}
-
-/// Row `ends[i]` of text i. `x`: [n, t, width] → [n, width].
-fn pick(x: &Tensor, ends: &[usize]) -> Result<Tensor> {
-    let (n, length, width) = x.dims3()?;
-    let rows: Vec<u32> = ends
-        .iter()
-        .enumerate()
-        .map(|(i, end)| (i * length + end) as u32)
-        .collect();
-    let rows = Tensor::from_vec(rows, n, x.device())?;
-    Ok(x.reshape((n * length, width))?.index_select(&rows, 0)?)
 }

@@ -50,8 +50,7 @@ impl VisionTower {
     /// are given.
     pub(crate) fn forward(&self, pixels: &Tensor, seen: Option<&[u32]>) -> Result<Tensor> {
         let x = self.pre_layer_norm.forward(&self.embed(pixels, seen)?)?;
-        let x = self.encoder.forward(x)?;
-        let class_token = x.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
+        let class_token = self.encoder.forward(x, &vec![0; pixels.dim(0)?])?;
         let pooled = self.post_layer_norm.forward(&class_token)?;
         Ok(paint_nn::linear(&pooled, &self.projection, None)?)
     }

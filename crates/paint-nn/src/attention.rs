@@ -204,7 +204,7 @@ impl Attention {
 
 /// Softmax in place, shifted by the maximum.
 #[inline(always)]
-fn softmax(row: &mut [f32]) {
+pub(crate) fn softmax(row: &mut [f32]) {
     let max = lane_max(row);
     for x in &mut *row {
         *x = exp(*x - max);

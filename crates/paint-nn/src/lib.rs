@@ -40,6 +40,7 @@ mod linear;
 mod matmul;
 mod muon;
 mod parameters;
+mod pooled_attention;
 mod products;
 mod slices;
 mod squares;

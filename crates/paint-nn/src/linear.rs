@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::activation::Activation;
-use crate::matmul::{Matrix, Threads, product};
+use crate::few_rows::{FEW_ROWS, add_few_rows};
+use crate::matmul::{Matrix, Threads, matmul, product};
 use crate::slices::{column_sums, for_row_pieces, rows_of, tensor, values, with_values};
 
 /// `x · weightᵀ + bias` over the last dimension.
@@ -39,6 +40,32 @@ pub fn linear_activation(
         .apply_op3(weight, bias, Linear::new(Some(activation), tracked))
 }
 
+/// Values of a layer's largest weight up to which it is small: each block reads all weights.
+pub(crate) const SMALL_WEIGHT: usize = 1 << 18;
+
+/// Every row of `out` a copy of `row`.
+pub(crate) fn fill_rows(out: &mut [f32], row: &[f32]) {
+    for_row_pieces(
+        out,
+        row.len(),
+        #[inline(always)]
+        |_, out| {
+            for out in out.chunks_exact_mut(row.len()) {
+                out.copy_from_slice(row);
+            }
+        },
+    );
+}
+
+/// `out += x · weightᵀ` with `x: [rows, n_in]`; rows of `out` are `stride` apart.
+pub(crate) fn add_product(out: &mut [f32], stride: usize, x: &[f32], n_in: usize, weight: &[f32]) {
+    if x.len() <= FEW_ROWS * n_in && weight.len() > SMALL_WEIGHT {
+        return add_few_rows(out, stride, x, n_in, weight);
+    }
+    let matrix = |values| Matrix::new(values, values.len() / n_in.max(1), n_in, n_in);
+    matmul(out, stride, matrix(x), matrix(weight).t(), 1.0, true, Threads::All);
+}
+
 struct Linear {
     activation: Option<Activation>,
     keep: bool,
@@ -70,11 +97,7 @@ impl Linear {
             )
         }
         let (x, weight) = (values(x, x_layout)?, values(weight, weight_layout)?);
-        let (x, weight) = (
-            Matrix::new(x, rows, n_in, n_in),
-            Matrix::new(weight, n_out, n_in, n_in),
-        );
-        let mut out = product(x, weight.t(), Threads::All);
+        let mut out = vec![0.0; rows * n_out];
         if let Some((bias, layout)) = bias {
             let bias = values(bias, layout)?;
             if bias.len() != n_out {
@@ -83,19 +106,9 @@ impl Linear {
                     layout.dims()
                 )
             }
-            for_row_pieces(
-                &mut out,
-                n_out,
-                #[inline(always)]
-                |_, out| {
-                    for row in out.chunks_exact_mut(n_out) {
-                        for (out, bias) in row.iter_mut().zip(bias) {
-                            *out += bias;
-                        }
-                    }
-                },
-            );
+            fill_rows(&mut out, bias);
         }
+        add_product(&mut out, n_out, x, n_in, weight);
         if let Some(activation) = self.activation {
             out = self.activate(out, activation);
         }

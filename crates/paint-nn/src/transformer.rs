@@ -8,11 +8,13 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::activation::Activation;
+use crate::add::add;
 use crate::attention::{Attention, Packed};
-use crate::few_rows::{FEW_ROWS, add_few_rows};
-use crate::layer_norm::{add_grad_x, all_moments, grad_affine, normalized};
+use crate::layer_norm::{add_grad_x, all_moments, grad_affine, layer_norm, normalized};
+use crate::linear::{SMALL_WEIGHT, add_product, fill_rows, linear, linear_activation};
 use crate::matmul::{Matrix, Threads, matmul, product};
 use crate::parameters::Parameters;
+use crate::pooled_attention::{Projections, pooled_attention};
 use crate::slices::{
     column_sums, for_row_pieces, n_pieces, n_threads, serially, tensor, values, vectorized,
     with_values,
@@ -104,6 +106,42 @@ impl TransformerLayer {
         }
     }
 
+    /// What [`forward`](Self::forward) gives for one token of each sequence, `tokens[i]` of
+    /// sequence `i`: `[batch, d]`. For the last layer of a tower that is read out at one token: of
+    /// the others next to nothing has to be computed.
+    ///
+    /// # Errors
+    /// When shapes do not fit, there is no such token, or a tensor is not contiguous `f32` on the
+    /// CPU.
+    pub fn forward_token(&self, x: &Tensor, tokens: &[usize]) -> Result<Tensor> {
+        let (batch, n, width) = x.dims3()?;
+        self.check(width, self.fc1.weight.dim(0)?)?;
+        if tokens.len() != batch || tokens.iter().any(|token| *token >= n) {
+            bail!("transformer layer: tokens {tokens:?} of {batch} sequences of {n}")
+        }
+        let rows = tokens.iter().enumerate().map(|(i, t)| (i * n + t) as u32);
+        let rows = Tensor::from_iter(rows, x.device())?;
+        let pick = |x: &Tensor| x.reshape((batch * n, width))?.index_select(&rows, 0);
+        let norm = |x: &Tensor, Affine { weight, bias }: &Affine| {
+            layer_norm(x, weight, bias, self.eps)
+        };
+        let affine = |x: &Tensor, part: &Affine| linear(x, &part.weight, Some(&part.bias));
+
+        let u = norm(x, &self.layer_norm1)?;
+        let q = affine(&pick(&u)?, &self.q_proj)?;
+        let seen = |token: &usize| if self.causal { token + 1 } else { n };
+        let projections = Projections {
+            k: &self.k_proj,
+            v: &self.v_proj,
+            n_heads: self.n_heads,
+        };
+        let attended = pooled_attention(&q, &u, projections, tokens.iter().map(seen).collect())?;
+        let y = add(&pick(x)?, &affine(&attended, &self.out_proj)?)?;
+        let Affine { weight, bias } = &self.fc1;
+        let hidden = linear_activation(&norm(&y, &self.layer_norm2)?, weight, bias, self.activation)?;
+        add(&y, &affine(&hidden, &self.fc2)?)
+    }
+
     /// In the order of [`Parameters`].
     fn parts(&self) -> [(&'static str, &Affine); 8] {
         [
@@ -165,9 +203,6 @@ fn rows_of(values: &[f32], columns: usize) -> Matrix<'_> {
 /// Rows that go through a small layer together on one thread: few enough that what lies between
 /// its products stays in the cache, enough that a weight is not read for too little.
 const BLOCK_ROWS: usize = 384;
-
-/// Values of a layer's largest weight up to which it is small: each block reads all weights.
-const SMALL_WEIGHT: usize = 1 << 18;
 
 /// What the backward pass needs of the forward pass, for all rows or for some.
 struct Kept<T> {
@@ -244,20 +279,6 @@ fn with_scratch(rows: usize, d: usize, hidden: usize, f: impl FnOnce(&mut Kept<&
 /// The parameters' values, in the order of [`Parameters`].
 type Weights<'a> = [&'a [f32]];
 
-/// Every row of `out` a copy of `row`.
-fn fill_rows(out: &mut [f32], row: &[f32]) {
-    for_row_pieces(
-        out,
-        row.len(),
-        #[inline(always)]
-        |_, out| {
-            for out in out.chunks_exact_mut(row.len()) {
-                out.copy_from_slice(row);
-            }
-        },
-    );
-}
-
 /// Every row of `out` the row of `x` plus `bias`.
 fn fill_sum(out: &mut [f32], x: &[f32], bias: &[f32]) {
     let d = bias.len();
@@ -273,15 +294,6 @@ fn fill_sum(out: &mut [f32], x: &[f32], bias: &[f32]) {
             }
         },
     );
-}
-
-/// `out += x · weightᵀ` with `x: [rows, n_in]`; rows of `out` are `stride` apart.
-fn add_product(out: &mut [f32], stride: usize, x: &[f32], n_in: usize, weight: &[f32]) {
-    if x.len() <= FEW_ROWS * n_in && weight.len() > SMALL_WEIGHT {
-        return add_few_rows(out, stride, x, n_in, weight);
-    }
-    let (x, weight) = (rows_of(x, n_in), rows_of(weight, n_in));
-    matmul(out, stride, x, weight.t(), 1.0, true, Threads::All);
 }
 
 impl Layer {

@@ -109,6 +109,18 @@ fn cases() -> [Case; 3] {
     ]
 }
 
+/// A token of each sequence.
+fn some_tokens(case: &Case) -> Vec<usize> {
+    (0..case.batch).map(|i| (5 * i + 2) % case.tokens).collect()
+}
+
+/// Those tokens of `[batch, tokens, d]`: `[batch, d]`.
+fn picked(out: &Tensor, tokens: &[usize]) -> Tensor {
+    let token = |(i, token): (usize, &usize)| out.get(i).unwrap().get(*token).unwrap();
+    let rows: Vec<Tensor> = tokens.iter().enumerate().map(token).collect();
+    Tensor::stack(&rows, 0).unwrap()
+}
+
 fn on_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build();
     pool.unwrap().install(work)
@@ -193,6 +205,45 @@ fn every_gradient_equals_that_of_the_single_operations() {
 }
 
 #[test]
+fn one_token_of_each_sequence_equals_that_of_all_and_so_does_every_gradient() {
+    for case in cases() {
+        let tokens = some_tokens(&case);
+        let x = Var::from_tensor(&case.x()).unwrap();
+        let variables = variables(&case.parameters());
+        let parameters = inputs(&variables);
+        let all = case.plain(&x, &parameters).unwrap();
+        let expected = picked(&all, &tokens);
+        let expected_grads = loss(&expected).backward().unwrap();
+        for threads in [1, 3] {
+            let (out, grads) = on_threads(threads, || {
+                let out = case.layer(&parameters).forward_token(&x, &tokens).unwrap();
+                let grads = backward(&loss(&out)).unwrap();
+                (out, grads)
+            });
+            check_close("a token", &out, &expected);
+            let check = |what: &str, variable: &Var| {
+                let grad = grads.get(variable).unwrap();
+                check_close(what, grad, expected_grads.get(variable).unwrap());
+            };
+            check("x", &x);
+            for (i, variable) in variables.iter().enumerate() {
+                check(&format!("{} {}", NAMES[i / 2], i % 2), variable);
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_that_are_not_there_are_refused() {
+    let case = &cases()[1];
+    let layer = case.layer(&case.parameters());
+    for tokens in [&[0, 1][..], &[0, 7, 1]] {
+        let error = layer.forward_token(&case.x(), tokens).unwrap_err();
+        assert!(error.to_string().contains("of 3 sequences of 7"), "{error}");
+    }
+}
+
+#[test]
 fn gradients_are_slopes() {
     let case = &cases()[1];
     let (x, parameters) = (case.x(), case.parameters());
@@ -261,6 +312,8 @@ fn nothing_comes_of_nothing_and_a_width_of_nothing_is_refused() {
         let x = Tensor::zeros(dims, candle_core::DType::F32, &Device::Cpu).unwrap();
         assert_eq!(layer.forward(&x).unwrap().dims3().unwrap(), dims);
     }
+    let none = Tensor::zeros((0, 7, 12), candle_core::DType::F32, &Device::Cpu).unwrap();
+    assert_eq!(layer.forward_token(&none, &[]).unwrap().dims(), [0, 12]);
     let x = Tensor::zeros((1, 1, 0), candle_core::DType::F32, &Device::Cpu).unwrap();
     assert!(layer.forward(&x).is_err());
 }
