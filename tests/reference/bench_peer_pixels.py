@@ -61,6 +61,7 @@ def preprocess(directory, workers=0):
 
 def interpolate(a, b, out, alpha=0.4, durable=False):
     """MB of output per second: load, mix, save; `durable` adds the fsync that paint does."""
+    Path(out).unlink(missing_ok=True)
     start = time.perf_counter()
     zero_shot, fine_tuned = load_file(a), load_file(b)
     mixed = {name: (1 - alpha) * x + alpha * fine_tuned[name] for name, x in zero_shot.items()}

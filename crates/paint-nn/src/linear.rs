@@ -63,7 +63,15 @@ pub(crate) fn add_product(out: &mut [f32], stride: usize, x: &[f32], n_in: usize
         return add_few_rows(out, stride, x, n_in, weight);
     }
     let matrix = |values| Matrix::new(values, values.len() / n_in.max(1), n_in, n_in);
-    matmul(out, stride, matrix(x), matrix(weight).t(), 1.0, true, Threads::All);
+    matmul(
+        out,
+        stride,
+        matrix(x),
+        matrix(weight).t(),
+        1.0,
+        true,
+        Threads::All,
+    );
 }
 
 struct Linear {

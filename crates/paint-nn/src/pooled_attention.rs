@@ -45,9 +45,7 @@ pub(crate) fn pooled_attention(
     };
     let pooled = queries.apply_op3(&shift.sum(2)?, u, op)?;
     let out = swapped(&pooled)?.matmul(&heads(&v.weight)?.transpose(1, 2)?)?;
-    swapped(&out)?
-        .reshape((batch, d))?
-        .broadcast_add(&v.bias)
+    swapped(&out)?.reshape((batch, d))?.broadcast_add(&v.bias)
 }
 
 /// The first two of three dimensions in the other order.

@@ -122,9 +122,8 @@ impl TransformerLayer {
         let rows = tokens.iter().enumerate().map(|(i, t)| (i * n + t) as u32);
         let rows = Tensor::from_iter(rows, x.device())?;
         let pick = |x: &Tensor| x.reshape((batch * n, width))?.index_select(&rows, 0);
-        let norm = |x: &Tensor, Affine { weight, bias }: &Affine| {
-            layer_norm(x, weight, bias, self.eps)
-        };
+        let norm =
+            |x: &Tensor, Affine { weight, bias }: &Affine| layer_norm(x, weight, bias, self.eps);
         let affine = |x: &Tensor, part: &Affine| linear(x, &part.weight, Some(&part.bias));
 
         let u = norm(x, &self.layer_norm1)?;
@@ -138,7 +137,8 @@ impl TransformerLayer {
         let attended = pooled_attention(&q, &u, projections, tokens.iter().map(seen).collect())?;
         let y = add(&pick(x)?, &affine(&attended, &self.out_proj)?)?;
         let Affine { weight, bias } = &self.fc1;
-        let hidden = linear_activation(&norm(&y, &self.layer_norm2)?, weight, bias, self.activation)?;
+        let hidden =
+            linear_activation(&norm(&y, &self.layer_norm2)?, weight, bias, self.activation)?;
         add(&y, &affine(&hidden, &self.fc2)?)
     }
 
