@@ -316,7 +316,7 @@ impl ClipConfig {
     /// Every number that sizes the model, with its key and the least and most that it may be.
     fn sizes(&self) -> [(&'static str, usize, (usize, usize)); 13] {
         let (v, t) = (&self.vision, &self.text);
-        let (width, layers, pixels) = ((1, MAX_WIDTH), (0, MAX_LAYERS), (1, MAX_SIZE));
+        let (width, layers, pixels) = ((1, MAX_WIDTH), (1, MAX_LAYERS), (1, MAX_SIZE));
         // A start and an end token.
         let (words, context) = ((1, MAX_VOCABULARY), (2, MAX_CONTEXT));
         [

@@ -605,14 +605,18 @@ fn configurations_that_cannot_work_are_refused() {
             r#"{"text_config": {"vocab_size": 99999999999}}"#,
             ["vocab_size", "99999999999"],
         ),
+        (
+            r#"{"text_config": {"num_hidden_layers": 0}}"#,
+            ["text_config.num_hidden_layers", "is 0"],
+        ),
         // Would be a list of 16 names for each layer.
         (
             r#"{"text_config": {"num_hidden_layers": 1000000000000}}"#,
-            ["text_config.num_hidden_layers", "not between 0 and 1024"],
+            ["text_config.num_hidden_layers", "not between 1 and 1024"],
         ),
         (
             r#"{"vision_config": {"num_hidden_layers": 18446744073709551615}}"#,
-            ["vision_config.num_hidden_layers", "not between 0 and 1024"],
+            ["vision_config.num_hidden_layers", "not between 1 and 1024"],
         ),
         (
             r#"{"vision_config": {"hidden_size": 16777216}}"#,

@@ -21,7 +21,7 @@ fn config() -> ClipConfig {
         },
         text: TextConfig {
             vocab_size: 1000,
-            num_hidden_layers: 0,
+            num_hidden_layers: 1,
             ..TextConfig::default()
         },
         ..ClipConfig::default()
