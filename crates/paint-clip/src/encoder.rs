@@ -76,6 +76,7 @@ pub(crate) struct Encoder {
 impl Encoder {
     pub(crate) fn new(tensors: &Tensors, tower: &str, shape: EncoderShape) -> Result<Self> {
         let layer = |i| layer(tensors, &format!("{tower}.encoder.layers.{i}"), shape);
+        // A configuration has at least one layer.
         let n_earlier = shape.n_layers.saturating_sub(1);
         Ok(Self {
             earlier: (0..n_earlier).map(layer).collect::<Result<_>>()?,

@@ -12,7 +12,7 @@ use paint_clip::{
     load_tensors, save_as,
 };
 
-/// About 64 MB as f32, no tensor more than a tenth of it.
+/// About 80 MB as f32, no tensor much more than a tenth of it.
 fn config() -> ClipConfig {
     ClipConfig {
         vision: VisionConfig {

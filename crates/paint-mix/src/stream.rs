@@ -63,9 +63,10 @@ fn pieces(plan: &Plan<'_>, data_start: u64, chunk: u64) -> Vec<Piece> {
     let (mut pieces, mut position) = (Vec::new(), data_start);
     for (tensor_idx, tensor) in plan.tensors.iter().enumerate() {
         let n = tensor.zero_shot.n_elements();
+        let size = tensor.dtype.bitsize() as u64 / 8;
         let mut first = 0;
         while first < n {
-            let begun = position / (tensor.dtype.bitsize() as u64 / 8) % chunk;
+            let begun = position / size % chunk;
             let len = (n - first).min(chunk - begun);
             pieces.push(Piece {
                 tensor_idx,
@@ -74,7 +75,7 @@ fn pieces(plan: &Plan<'_>, data_start: u64, chunk: u64) -> Vec<Piece> {
                 position,
             });
             first += len;
-            position += len * tensor.dtype.bitsize() as u64 / 8;
+            position += len * size;
         }
     }
     pieces
@@ -251,5 +252,52 @@ impl Findings {
             Some(tensors) => Err(Error::Overflow { tensors }),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::Dtype;
+
+    use super::*;
+
+    #[test]
+    fn pieces_leave_no_gap_and_are_cut_at_multiples_of_a_chunk() {
+        let (chunk, data_start) = (16, 200);
+        let entry = |dtype, n| Entry {
+            dtype,
+            shape: vec![n],
+            start: 0,
+            n_bytes: 0,
+        };
+        let entries = [
+            entry(Dtype::F64, 3),
+            entry(Dtype::F32, 50),
+            entry(Dtype::F32, 0),
+            entry(Dtype::F16, 40),
+        ];
+        let tensors = entries.iter().map(|zero_shot| Planned {
+            name: "",
+            dtype: zero_shot.dtype,
+            zero_shot,
+            fine_tuned: None,
+        });
+        let plan = Plan {
+            tensors: tensors.collect(),
+        };
+        let mut position = data_start;
+        let mut done = [0; 4];
+        for piece in pieces(&plan, data_start, chunk) {
+            let tensor = &plan.tensors[piece.tensor_idx];
+            let size = tensor.dtype.bitsize() as u64 / 8;
+            assert_eq!(piece.position, position);
+            assert_eq!(piece.first, done[piece.tensor_idx]);
+            assert!(piece.first == 0 || position.is_multiple_of(chunk * size));
+            assert!((1..=chunk as usize).contains(&piece.len));
+            position += piece.len as u64 * size;
+            done[piece.tensor_idx] += piece.len as u64;
+        }
+        assert_eq!(done, [3, 50, 0, 40]);
+        assert_eq!(position, data_start + 3 * 8 + 50 * 4 + 40 * 2);
     }
 }

@@ -53,7 +53,7 @@ fn normal_cdf(x: f32) -> f32 {
     if x < 0.0 { upper } else { 1.0 - upper }
 }
 
-/// `e^x` without branches, so that loops over it vectorise; relative error below 2e-7,
+/// `e^x` without branches, so that loops over it vectorise inside [`vectorized`](crate::vectorized); relative error below 2e-7,
 /// clamped to the finite range.
 ///
 /// Cody and Waite's reduction with the polynomial of the Cephes library's `expf`.
@@ -74,7 +74,7 @@ pub fn exp(x: f32) -> f32 {
     let p = p.mul_add(r, 4.166_579_6e-2);
     let p = p.mul_add(r, 1.666_666_5e-1);
     let p = p.mul_add(r, 0.5);
-    let y = (p * r).mul_add(r, r + 1.0);
+    let y = p.mul_add(r, 1.0).mul_add(r, 1.0);
     let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
     y * scale
 }

@@ -15,6 +15,9 @@ pub(crate) const FEW_ROWS: usize = 64;
 /// with rows `stride` apart.
 pub(crate) fn add_few_rows(out: &mut [f32], stride: usize, x: &[f32], n_in: usize, weight: &[f32]) {
     let (rows, n_out) = (x.len() / n_in, weight.len() / n_in);
+    if rows == 0 {
+        return;
+    }
     // Column by column, so that threads write to places of their own.
     let mut columns = vec![0.0; rows * n_out];
     let piece = n_out.div_ceil(4 * n_threads()).max(1);
@@ -124,7 +127,9 @@ mod tests {
 
     #[test]
     fn equals_the_sum_of_products() {
-        for (rows, n_in, n_out, stride) in [(1, 1, 1, 1), (5, 70, 7, 9), (9, 48, 50, 50)] {
+        for (rows, n_in, n_out, stride) in
+            [(0, 3, 5, 5), (1, 1, 1, 1), (5, 70, 7, 9), (9, 48, 50, 50)]
+        {
             let values = |n: usize, k: usize| -> Vec<f32> {
                 (0..n).map(|i| ((i * k) % 13) as f32 - 6.0).collect()
             };

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 
 use crate::activation::Activation;
 use crate::few_rows::{FEW_ROWS, add_few_rows};
-use crate::matmul::{Matrix, Threads, matmul, product};
+use crate::matmul::{Threads, matmul, matrix, product};
 use crate::slices::{column_sums, for_row_pieces, rows_of, tensor, values, with_values};
 
 /// `x · weightᵀ + bias` over the last dimension.
@@ -40,40 +40,6 @@ pub fn linear_activation(
         .apply_op3(weight, bias, Linear::new(Some(activation), tracked))
 }
 
-/// Values of a layer's largest weight up to which it is small: each block reads all weights.
-pub(crate) const SMALL_WEIGHT: usize = 1 << 18;
-
-/// Every row of `out` a copy of `row`.
-pub(crate) fn fill_rows(out: &mut [f32], row: &[f32]) {
-    for_row_pieces(
-        out,
-        row.len(),
-        #[inline(always)]
-        |_, out| {
-            for out in out.chunks_exact_mut(row.len()) {
-                out.copy_from_slice(row);
-            }
-        },
-    );
-}
-
-/// `out += x · weightᵀ` with `x: [rows, n_in]`; rows of `out` are `stride` apart.
-pub(crate) fn add_product(out: &mut [f32], stride: usize, x: &[f32], n_in: usize, weight: &[f32]) {
-    if x.len() <= FEW_ROWS * n_in && weight.len() > SMALL_WEIGHT {
-        return add_few_rows(out, stride, x, n_in, weight);
-    }
-    let matrix = |values| Matrix::new(values, values.len() / n_in.max(1), n_in, n_in);
-    matmul(
-        out,
-        stride,
-        matrix(x),
-        matrix(weight).t(),
-        1.0,
-        true,
-        Threads::All,
-    );
-}
-
 struct Linear {
     activation: Option<Activation>,
     keep: bool,
@@ -105,18 +71,22 @@ impl Linear {
             )
         }
         let (x, weight) = (values(x, x_layout)?, values(weight, weight_layout)?);
-        let mut out = vec![0.0; rows * n_out];
-        if let Some((bias, layout)) = bias {
-            let bias = values(bias, layout)?;
-            if bias.len() != n_out {
-                bail!(
-                    "linear: bias is {:?}, weight is [{n_out}, {n_in}]",
-                    layout.dims()
-                )
+        let mut out = match bias {
+            Some((bias, layout)) => {
+                let bias = values(bias, layout)?;
+                if bias.len() != n_out {
+                    bail!(
+                        "linear: bias is {:?}, weight is [{n_out}, {n_in}]",
+                        layout.dims()
+                    )
+                }
+                let mut out = vec![0.0; rows * n_out];
+                fill_rows(&mut out, bias);
+                add_product(&mut out, n_out, x, n_in, weight);
+                out
             }
-            fill_rows(&mut out, bias);
-        }
-        add_product(&mut out, n_out, x, n_in, weight);
+            None => product(matrix(x, n_in), matrix(weight, n_in).t(), Threads::All),
+        };
         if let Some(activation) = self.activation {
             out = self.activate(out, activation);
         }
@@ -166,15 +136,14 @@ impl Linear {
         bias: Option<&Tensor>,
         grad: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
-        let (rows, n_in) = rows_of(x.dims())?;
-        let n_out = weight.dim(0)?;
+        let (n_out, n_in) = weight.dims2()?;
         with_values(grad, |grad| {
             let through = self.through_activation(grad)?;
             let grad = through.as_deref().unwrap_or(grad);
-            let grad_matrix = Matrix::new(grad, rows, n_out, n_out);
+            let grad_matrix = matrix(grad, n_out);
             let grad_x = x.track_op().then(|| {
                 with_values(weight, |weight| {
-                    let weight = Matrix::new(weight, n_out, n_in, n_in);
+                    let weight = matrix(weight, n_in);
                     tensor(
                         product(grad_matrix, weight, Threads::All),
                         x.shape().clone(),
@@ -183,7 +152,7 @@ impl Linear {
             });
             let grad_weight = weight.track_op().then(|| {
                 with_values(x, |x| {
-                    let x = Matrix::new(x, rows, n_in, n_in);
+                    let x = matrix(x, n_in);
                     tensor(product(grad_matrix.t(), x, Threads::All), (n_out, n_in))
                 })
             });
@@ -220,6 +189,32 @@ impl Linear {
         );
         Ok(Some(out))
     }
+}
+
+/// Values up to which a weight is small: it stays in the cache, and packing it takes no time.
+pub(crate) const SMALL_WEIGHT: usize = 1 << 18;
+
+/// `out += x · weightᵀ` with `x: [rows, n_in]`; rows of `out` are `stride` apart.
+pub(crate) fn add_product(out: &mut [f32], stride: usize, x: &[f32], n_in: usize, weight: &[f32]) {
+    if x.len() <= FEW_ROWS * n_in && weight.len() > SMALL_WEIGHT {
+        return add_few_rows(out, stride, x, n_in, weight);
+    }
+    let (x, weight) = (matrix(x, n_in), matrix(weight, n_in));
+    matmul(out, stride, x, weight.t(), 1.0, true, Threads::All);
+}
+
+/// Every row of `out` a copy of `row`.
+pub(crate) fn fill_rows(out: &mut [f32], row: &[f32]) {
+    for_row_pieces(
+        out,
+        row.len(),
+        #[inline(always)]
+        |_, out| {
+            for out in out.chunks_exact_mut(row.len()) {
+                out.copy_from_slice(row);
+            }
+        },
+    );
 }
 
 impl CustomOp2 for Linear {

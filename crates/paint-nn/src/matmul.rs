@@ -55,6 +55,13 @@ impl<'a> Matrix<'a> {
     }
 }
 
+/// Rows of `columns` values without gaps.
+pub(crate) fn matrix(values: &[f32], columns: usize) -> Matrix<'_> {
+    let rows = values.len() / columns.max(1);
+    assert_eq!(rows * columns, values.len(), "whole rows of a matrix");
+    Matrix::new(values, rows, columns, columns)
+}
+
 /// On how many threads a product runs.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Threads {

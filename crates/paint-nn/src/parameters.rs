@@ -16,7 +16,8 @@ thread_local! {
 /// The gradients of every variable `loss` depends on, as `loss.backward()` gives them.
 ///
 /// candle adds each gradient to zeros that it first makes; here the gradients of a
-/// [`TransformerLayer`](crate::TransformerLayer)'s parameters go into the store as they are.
+/// [`TransformerLayer`](crate::TransformerLayer)'s parameters go into the store as they are, unless
+/// it was asked for one token.
 ///
 /// # Errors
 /// If an operation fails.

@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use crate::attention::softmax;
-use crate::matmul::{Matrix, Threads, matmul};
+use crate::matmul::{Matrix, Threads, matmul, matrix};
 use crate::slices::{lane_sum, tensor, values, vectorized, with_values};
 use crate::transformer::Affine;
 
@@ -22,7 +22,8 @@ pub(crate) struct Projections<'a> {
 ///
 /// Shapes: `q` and the result are `[batch, d]`, `u` is `[batch, tokens, d]`. A head's scores are
 /// `q · (K · u + b) = (q · K) · u + q · b`, and what it gives is `V · (p · u) + c`, where `K`, `b`,
-/// `V` and `c` are its rows of the weights and biases: no token is projected.
+/// `V` and `c` are its rows of the weights and biases: no token is projected. All scores of a head
+/// have the same `q · b`, which softmax does not see: `b` has no part in it.
 pub(crate) fn pooled_attention(
     q: &Tensor,
     u: &Tensor,
@@ -33,9 +34,8 @@ pub(crate) fn pooled_attention(
     let head_width = d / n_heads;
     // Head by head: `[n_heads, head_width, d]`.
     let heads = |weight: &Tensor| weight.reshape((n_heads, head_width, d));
-    let q = q.reshape((batch, n_heads, head_width))?;
-    let shift = q.broadcast_mul(&k.bias.reshape((n_heads, head_width))?)?;
-    let queries = swapped(&swapped(&q)?.matmul(&heads(&k.weight)?)?)?;
+    let q = swapped(&q.reshape((batch, n_heads, head_width))?)?;
+    let queries = swapped(&q.matmul(&heads(&k.weight)?)?)?;
     let op = Pool {
         n_heads,
         d,
@@ -43,7 +43,7 @@ pub(crate) fn pooled_attention(
         scale: 1.0 / (head_width as f32).sqrt(),
         seen,
     };
-    let pooled = queries.apply_op3(&shift.sum(2)?, u, op)?;
+    let pooled = queries.apply_op3(u, &k.bias, op)?;
     let out = swapped(&pooled)?.matmul(&heads(&v.weight)?.transpose(1, 2)?)?;
     swapped(&out)?.reshape((batch, d))?.broadcast_add(&v.bias)
 }
@@ -53,8 +53,9 @@ fn swapped(x: &Tensor) -> Result<Tensor> {
     x.transpose(0, 1)?.contiguous()
 }
 
-/// `softmax(scale · (queries · uᵀ + shift)) · u`, sequence by sequence. Shapes: `queries` and the
-/// result are `[batch, n_heads, d]`, `shift` is `[batch, n_heads]`, `u` `[batch, tokens, d]`.
+/// `softmax(scale · queries · uᵀ) · u`, sequence by sequence. Shapes: `queries` and the result are
+/// `[batch, n_heads, d]`, `u` is `[batch, tokens, d]`. The third argument is the bias of keys, which
+/// has a gradient as all that is trained must have: zero.
 struct Pool {
     n_heads: usize,
     d: usize,
@@ -66,29 +67,26 @@ struct Pool {
 /// The arguments of one sequence; of `u` what its query sees.
 struct Sequence<'a> {
     queries: &'a [f32],
-    shift: &'a [f32],
     u: &'a [f32],
 }
 
 impl Pool {
-    fn sequence<'a>(&self, [queries, shift, u]: [&'a [f32]; 3], i: usize) -> Sequence<'a> {
+    fn sequence<'a>(&self, queries: &'a [f32], u: &'a [f32], i: usize) -> Sequence<'a> {
         let (heads, d) = (self.n_heads, self.d);
         Sequence {
             queries: &queries[i * heads * d..][..heads * d],
-            shift: &shift[i * heads..][..heads],
             u: &u[i * self.tokens * d..][..self.seen[i] * d],
         }
     }
 
     /// One row for each head, or of `u` for each token.
     fn rows<'a>(&self, values: &'a [f32]) -> Matrix<'a> {
-        Matrix::new(values, values.len() / self.d, self.d, self.d)
+        matrix(values, self.d)
     }
 
     /// What each head attends to, and the like: `[n_heads, seen]`.
     fn scores<'a>(&self, p: &'a [f32]) -> Matrix<'a> {
-        let seen = p.len() / self.n_heads;
-        Matrix::new(p, self.n_heads, seen, seen)
+        matrix(p, p.len() / self.n_heads)
     }
 
     /// `out = lhs · rhs`, or added to what `out` holds.
@@ -104,9 +102,9 @@ impl Pool {
         vectorized(
             #[inline(always)]
             || {
-                for (p, shift) in p.chunks_exact_mut(seen).zip(sequence.shift) {
+                for p in p.chunks_exact_mut(seen) {
                     for p in &mut *p {
-                        *p = self.scale * (*p + shift);
+                        *p *= self.scale;
                     }
                     softmax(p);
                 }
@@ -120,12 +118,13 @@ impl Pool {
         Self::product(out, self.scores(&p), self.rows(sequence.u), false);
     }
 
-    /// The gradients of queries, shift and u, from that of the result; `u_grad` is zero before.
+    /// The gradients of queries and u, from that of the result; `u_grad` is zero before.
     fn backward_sequence(
         &self,
         sequence: &Sequence<'_>,
         grad: &[f32],
-        [queries_grad, shift_grad, u_grad]: [&mut [f32]; 3],
+        queries_grad: &mut [f32],
+        u_grad: &mut [f32],
     ) {
         let (queries, u, grad) = (
             self.rows(sequence.queries),
@@ -139,13 +138,11 @@ impl Pool {
         vectorized(
             #[inline(always)]
             || {
-                let heads = p.chunks_exact(seen).zip(ds.chunks_exact_mut(seen));
-                for ((p, ds), shift) in heads.zip(shift_grad) {
+                for (p, ds) in p.chunks_exact(seen).zip(ds.chunks_exact_mut(seen)) {
                     let dot = lane_sum(p, ds, |p, ds| p * ds);
                     for (ds, p) in ds.iter_mut().zip(p) {
                         *ds = self.scale * p * (*ds - dot);
                     }
-                    *shift = lane_sum(ds, ds, |ds, _| ds);
                 }
             },
         );
@@ -166,61 +163,50 @@ impl CustomOp3 for Pool {
         &self,
         queries: &CpuStorage,
         queries_layout: &Layout,
-        shift: &CpuStorage,
-        shift_layout: &Layout,
         u: &CpuStorage,
         u_layout: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let arguments = [
-            values(queries, queries_layout)?,
-            values(shift, shift_layout)?,
-            values(u, u_layout)?,
-        ];
-        let mut out = vec![0.0; arguments[0].len()];
+        let (queries, u) = (values(queries, queries_layout)?, values(u, u_layout)?);
+        let mut out = vec![0.0; queries.len()];
         out.par_chunks_mut(self.n_heads * self.d)
             .enumerate()
-            .for_each(|(i, out)| self.forward_sequence(&self.sequence(arguments, i), out));
+            .for_each(|(i, out)| self.forward_sequence(&self.sequence(queries, u, i), out));
         Ok((CpuStorage::F32(out), queries_layout.shape().clone()))
     }
 
     fn bwd(
         &self,
         queries: &Tensor,
-        shift: &Tensor,
         u: &Tensor,
+        key_bias: &Tensor,
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let zeros = |x: &Tensor| vec![0.0; x.elem_count()];
-        let mut grads = [zeros(queries), zeros(shift), zeros(u)];
-        let [queries_grad, shift_grad, u_grad] = &mut grads;
+        let mut queries_grad = vec![0.0; queries.elem_count()];
+        let mut u_grad = vec![0.0; u.elem_count()];
         let rows = self.n_heads * self.d;
         let sequences = queries_grad
             .par_chunks_mut(rows)
-            .zip(shift_grad.par_chunks_mut(self.n_heads))
             .zip(u_grad.par_chunks_mut((self.tokens * self.d).max(1)))
             .enumerate();
         with_values(queries, |queries| {
-            with_values(shift, |shift| {
-                with_values(u, |u| {
-                    with_values(grad, |grad| {
-                        sequences.for_each(|(i, ((queries_grad, shift_grad), u_grad))| {
-                            self.backward_sequence(
-                                &self.sequence([queries, shift, u], i),
-                                &grad[i * rows..][..rows],
-                                [queries_grad, shift_grad, u_grad],
-                            );
-                        });
-                        Ok(())
-                    })
+            with_values(u, |u| {
+                with_values(grad, |grad| {
+                    sequences.for_each(|(i, (queries_grad, u_grad))| {
+                        let sequence = self.sequence(queries, u, i);
+                        let grad = &grad[i * rows..][..rows];
+                        self.backward_sequence(&sequence, grad, queries_grad, u_grad);
+                    });
+                    Ok(())
                 })
             })
         })?;
-        let [queries_grad, shift_grad, u_grad] = grads;
         Ok((
             Some(tensor(queries_grad, queries.shape().clone())?),
-            Some(tensor(shift_grad, shift.shape().clone())?),
             Some(tensor(u_grad, u.shape().clone())?),
+            Some(key_bias.zeros_like()?),
         ))
     }
 }

@@ -1,7 +1,7 @@
 //! Matrix products of plain slices on the calling thread alone: for many small problems side by
 //! side, whose results then do not depend on the number of threads.
 
-use crate::matmul::{Matrix, Threads, product};
+use crate::matmul::{Threads, matrix, product};
 
 /// `a · b`: [m, k] and [k, n] to [m, n].
 ///
@@ -28,11 +28,6 @@ pub fn times_transposed(a: &[f32], b: &[f32], k: usize) -> Vec<f32> {
 #[must_use]
 pub fn transposed_times(a: &[f32], k: usize, b: &[f32], n: usize) -> Vec<f32> {
     product(matrix(a, k).t(), matrix(b, n), Threads::One)
-}
-
-fn matrix(values: &[f32], columns: usize) -> Matrix<'_> {
-    assert_eq!(values.len() % columns, 0, "whole rows of a matrix");
-    Matrix::new(values, values.len() / columns, columns, columns)
 }
 
 #[cfg(test)]

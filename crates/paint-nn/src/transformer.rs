@@ -1,5 +1,6 @@
 //! A whole layer of a pre-norm transformer as one operation: nothing between its parts goes
-//! through candle, only what the backward pass cannot compute cheaply is kept.
+//! through candle, only what the backward pass cannot compute cheaply is kept. For one token of each
+//! sequence, which takes little time, it is made of the single operations.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -12,7 +13,7 @@ use crate::add::add;
 use crate::attention::{Attention, Packed};
 use crate::layer_norm::{add_grad_x, all_moments, grad_affine, layer_norm, normalized};
 use crate::linear::{SMALL_WEIGHT, add_product, fill_rows, linear, linear_activation};
-use crate::matmul::{Matrix, Threads, matmul, product};
+use crate::matmul::{Matrix, Threads, matmul, matrix, product};
 use crate::parameters::Parameters;
 use crate::pooled_attention::{Projections, pooled_attention};
 use crate::slices::{
@@ -31,11 +32,6 @@ pub struct Affine {
 
 /// A pre-norm transformer layer (Radford et al. 2019, section 2.3):
 /// `y = x + out_proj(attention(layer_norm1(x)))`, result `y + fc2(activation(fc1(layer_norm2(y))))`.
-///
-/// One operation with one backward pass. Kept for it, in units of x: queries, keys, values, what
-/// attention gives and y (five), and the values before the activation (four in most models);
-/// norms and activations are computed again. With [`backward`](crate::backward) in place of
-/// `Tensor::backward` the gradients of the parameters are not copied.
 #[derive(Debug, Clone)]
 pub struct TransformerLayer {
     /// The norm before attention.
@@ -74,6 +70,11 @@ const FC2: usize = 14;
 
 impl TransformerLayer {
     /// `x`: `[batch, tokens, d]`, and so is the result.
+    ///
+    /// One operation with one backward pass. Kept for it, in units of x: queries, keys, values, what
+    /// attention gives and y (five), and the values before the activation (four in most models);
+    /// norms and activations are computed again. With [`backward`](crate::backward) in place of
+    /// `Tensor::backward` the gradients of the parameters are not copied.
     ///
     /// # Errors
     /// When shapes do not fit or a tensor is not contiguous `f32` on the CPU.
@@ -193,11 +194,6 @@ struct Layer {
     keep: bool,
     kept: OnceLock<Kept<Vec<f32>>>,
     parameters: Parameters,
-}
-
-/// Rows of `columns` values without gaps.
-fn rows_of(values: &[f32], columns: usize) -> Matrix<'_> {
-    Matrix::new(values, values.len() / columns.max(1), columns, columns)
 }
 
 /// Rows that go through a small layer together on one thread: few enough that what lies between
@@ -436,17 +432,17 @@ impl Layer {
         sums: &mut Sums,
     ) {
         let (d, hidden) = (self.attention.width, self.hidden);
-        let mut dh = product(rows_of(grad, d), rows_of(w[FC2], hidden), Threads::All);
+        let mut dh = product(matrix(grad, d), matrix(w[FC2], hidden), Threads::All);
         let activated = self.through_activation(&mut dh, kept.before);
-        sums.add_linear(FC2, rows_of(grad, d), rows_of(&activated, hidden));
+        sums.add_linear(FC2, matrix(grad, d), matrix(&activated, hidden));
         sums.add(FC2 + 1, || column_sums(grad, d));
         drop(activated);
 
         let moments = all_moments(kept.y, d, self.eps);
         let u = normalized(kept.y, [w[NORM2], w[NORM2 + 1]], &moments);
-        sums.add_linear(FC1, rows_of(&dh, hidden), rows_of(&u, d));
+        sums.add_linear(FC1, matrix(&dh, hidden), matrix(&u, d));
         sums.add(FC1 + 1, || column_sums(&dh, hidden));
-        let du = product(rows_of(&dh, hidden), rows_of(w[FC1], d), Threads::All);
+        let du = product(matrix(&dh, hidden), matrix(w[FC1], d), Threads::All);
         sums.add_norm(NORM2, kept.y, &du, &moments);
         add_grad_x(grad, kept.y, w[NORM2], &du, &moments);
     }
@@ -483,9 +479,9 @@ impl Layer {
         sums: &mut Sums,
     ) {
         let d = self.attention.width;
-        sums.add_linear(OUT, rows_of(dy, d), rows_of(kept.attended, d));
+        sums.add_linear(OUT, matrix(dy, d), matrix(kept.attended, d));
         sums.add(OUT + 1, || column_sums(dy, d));
-        let d_attended = product(rows_of(dy, d), rows_of(w[OUT], d), Threads::All);
+        let d_attended = product(matrix(dy, d), matrix(w[OUT], d), Threads::All);
         let qkv = Packed::side_by_side(kept.qkv, d);
         let dqkv = self.attention.backward(qkv, &d_attended);
         drop(d_attended);
@@ -496,13 +492,13 @@ impl Layer {
         for part in 0..3 {
             let grad = Matrix::new(&dqkv[part * d..], x.len() / d, d, 3 * d);
             let i = Q + 2 * part;
-            sums.add_linear(i, grad, rows_of(&u, d));
+            sums.add_linear(i, grad, matrix(&u, d));
             sums.add(i + 1, || biases[part * d..][..d].to_vec());
             matmul(
                 &mut du,
                 d,
                 grad,
-                rows_of(w[i], d),
+                matrix(w[i], d),
                 1.0,
                 part > 0,
                 Threads::All,

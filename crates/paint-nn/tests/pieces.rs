@@ -185,6 +185,26 @@ fn linear_in_pieces() {
     );
 }
 
+/// Few rows and a large weight, and one row more than is few.
+#[test]
+fn linear_of_few_rows() {
+    for rows in [1, 64, 65] {
+        let shapes: [&[usize]; 3] = [&[rows, 601], &[440, 601], &[440]];
+        check_plain(
+            &inputs(&shapes),
+            &|t| linear_activation(&t[0], &t[1], &t[2], Activation::QuickGelu),
+            &|t| {
+                let x = t[0].matmul(&t[1].t()?)?.broadcast_add(&t[2])?;
+                let sigmoid = ((&x * -1.702)?.exp()? + 1.0)?.recip()?;
+                x * sigmoid
+            },
+        );
+    }
+    let [none, weight, bias] = [&[0, 601][..], &[440, 601], &[440]].map(|s| values(s, 1));
+    let out = linear(&none, &weight, Some(&bias)).unwrap();
+    assert_eq!(out.dims(), [0, 440]);
+}
+
 #[test]
 fn attention_in_pieces() {
     let (batch, tokens, heads, head_width) = (7, 19, 3, 16);

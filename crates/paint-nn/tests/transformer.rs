@@ -155,6 +155,11 @@ fn check_close(what: &str, actual: &Tensor, expected: &Tensor) {
     }
 }
 
+fn bits(x: &Tensor) -> Vec<u32> {
+    let values = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    values.into_iter().map(f32::to_bits).collect()
+}
+
 #[test]
 fn equals_the_single_operations() {
     for case in cases() {
@@ -206,6 +211,8 @@ fn every_gradient_equals_that_of_the_single_operations() {
 
 #[test]
 fn one_token_of_each_sequence_equals_that_of_all_and_so_does_every_gradient() {
+    type Backward = fn(&Tensor) -> Result<GradStore>;
+    let ways: [(&str, Backward); 2] = [("candle's", |l| l.backward()), ("ours", |l| backward(l))];
     for case in cases() {
         let tokens = some_tokens(&case);
         let x = Var::from_tensor(&case.x()).unwrap();
@@ -214,22 +221,36 @@ fn one_token_of_each_sequence_equals_that_of_all_and_so_does_every_gradient() {
         let all = case.plain(&x, &parameters).unwrap();
         let expected = picked(&all, &tokens);
         let expected_grads = loss(&expected).backward().unwrap();
-        for threads in [1, 3] {
-            let (out, grads) = on_threads(threads, || {
-                let out = case.layer(&parameters).forward_token(&x, &tokens).unwrap();
-                let grads = backward(&loss(&out)).unwrap();
-                (out, grads)
-            });
-            check_close("a token", &out, &expected);
-            let check = |what: &str, variable: &Var| {
-                let grad = grads.get(variable).unwrap();
-                check_close(what, grad, expected_grads.get(variable).unwrap());
-            };
-            check("x", &x);
-            for (i, variable) in variables.iter().enumerate() {
-                check(&format!("{} {}", NAMES[i / 2], i % 2), variable);
+        for (whose, way) in ways {
+            for threads in [1, 3] {
+                let run = || {
+                    let out = case.layer(&parameters).forward_token(&x, &tokens).unwrap();
+                    let grads = way(&loss(&out)).unwrap();
+                    (out, grads)
+                };
+                let (out, grads) = on_threads(threads, run);
+                let (again, grads_again) = on_threads(threads, run);
+                check_close("a token", &out, &expected);
+                assert_eq!(bits(&out), bits(&again), "{threads} threads");
+                let check = |what: &str, variable: &Var| {
+                    let what = format!("{whose} backward, {threads} threads, {what}");
+                    let grad = grads.get(variable).unwrap();
+                    check_close(&what, grad, expected_grads.get(variable).unwrap());
+                    assert_eq!(
+                        bits(grad),
+                        bits(grads_again.get(variable).unwrap()),
+                        "{what}"
+                    );
+                };
+                check("x", &x);
+                for (i, variable) in variables.iter().enumerate() {
+                    check(&format!("{} {}", NAMES[i / 2], i % 2), variable);
+                }
             }
         }
+        let frozen = case.layer(&case.parameters());
+        let out = frozen.forward_token(&case.x(), &tokens).unwrap();
+        check_close("without gradients", &out, &expected);
     }
 }
 
@@ -312,8 +333,18 @@ fn nothing_comes_of_nothing_and_a_width_of_nothing_is_refused() {
         let x = Tensor::zeros(dims, candle_core::DType::F32, &Device::Cpu).unwrap();
         assert_eq!(layer.forward(&x).unwrap().dims3().unwrap(), dims);
     }
-    let none = Tensor::zeros((0, 7, 12), candle_core::DType::F32, &Device::Cpu).unwrap();
-    assert_eq!(layer.forward_token(&none, &[]).unwrap().dims(), [0, 12]);
+    // Weights of other sizes go other ways.
+    let wide = Case {
+        width: 600,
+        hidden: 600,
+        ..cases()[0]
+    };
+    for case in [case, &wide] {
+        let none = (0, 7, case.width);
+        let none = Tensor::zeros(none, candle_core::DType::F32, &Device::Cpu).unwrap();
+        let out = case.layer(&case.parameters()).forward_token(&none, &[]);
+        assert_eq!(out.unwrap().dims(), [0, case.width]);
+    }
     let x = Tensor::zeros((1, 1, 0), candle_core::DType::F32, &Device::Cpu).unwrap();
     assert!(layer.forward(&x).is_err());
 }

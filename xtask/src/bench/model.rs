@@ -142,7 +142,7 @@ pub(crate) struct Speeds {
     /// Forward, backward and the optimizer.
     pub(crate) training: f64,
     pub(crate) n_layers: usize,
-    /// Layers that the measured model had; the others are as many times as slow.
+    /// Layers that the measured model had; the speeds are those of all, by their operations.
     pub(crate) n_measured: usize,
 }
 
@@ -154,6 +154,7 @@ pub(crate) fn speeds(config: &ClipConfig) -> Result<Speeds> {
     let mut measured = config.clone();
     let vision = &mut measured.vision;
     let n_layers = vision.num_hidden_layers;
+    // The last takes next to no time.
     vision.num_hidden_layers = n_layers.min(3);
     let n_measured = vision.num_hidden_layers;
     let share = operations(vision) / operations(&config.vision);
