@@ -4,6 +4,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::activation::exp;
+use crate::buffer::Buffer;
 use crate::matmul::{Matrix, Threads, matmul};
 use crate::slices::{for_row_pieces, lane_max, lane_sum, tensor, values, with_values};
 
@@ -156,8 +157,8 @@ impl Attention {
     }
 
     /// The gradients of queries, keys and values side by side: `[rows, 3 · width]`.
-    pub(crate) fn backward(&self, qkv: Packed<'_>, grad: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; 3 * grad.len()];
+    pub(crate) fn backward(&self, qkv: Packed<'_>, grad: &[f32]) -> Buffer {
+        let mut out = Buffer::of(3 * grad.len());
         let image = self.image();
         for_row_pieces(
             &mut out,
@@ -259,7 +260,7 @@ impl CustomOp3 for Attention {
                 })
             })
         })?;
-        let grads = tensor(side_by_side, (rows, 3, width))?;
+        let grads = tensor(side_by_side.to_vec(), (rows, 3, width))?;
         let part = |i| grads.narrow(1, i, 1)?.contiguous()?.reshape(q.shape());
         Ok((Some(part(0)?), Some(part(1)?), Some(part(2)?)))
     }

@@ -11,9 +11,16 @@ use crate::slices::n_threads;
 /// Rows up to which this is faster than a packed product.
 pub(crate) const FEW_ROWS: usize = 64;
 
-/// `out += x · weightᵀ`. Shapes: `x: [rows, n_in]`, `weight: [n_out, n_in]`, `out: [rows, n_out]`
-/// with rows `stride` apart.
-pub(crate) fn add_few_rows(out: &mut [f32], stride: usize, x: &[f32], n_in: usize, weight: &[f32]) {
+/// `out = x · weightᵀ`, or added to what `out` holds. Shapes: `x: [rows, n_in]`,
+/// `weight: [n_out, n_in]`, `out: [rows, n_out]` with rows `stride` apart.
+pub(crate) fn few_rows(
+    out: &mut [f32],
+    stride: usize,
+    x: &[f32],
+    n_in: usize,
+    weight: &[f32],
+    accumulate: bool,
+) {
     let (rows, n_out) = (x.len() / n_in, weight.len() / n_in);
     if rows == 0 {
         return;
@@ -34,7 +41,7 @@ pub(crate) fn add_few_rows(out: &mut [f32], stride: usize, x: &[f32], n_in: usiz
         });
     for (r, out) in out.chunks_mut(stride).enumerate() {
         for (out, column) in out[..n_out].iter_mut().zip(columns.chunks_exact(rows)) {
-            *out += column[r];
+            *out = column[r] + if accumulate { *out } else { 0.0 };
         }
     }
 }
@@ -134,17 +141,19 @@ mod tests {
                 (0..n).map(|i| ((i * k) % 13) as f32 - 6.0).collect()
             };
             let (x, weight) = (values(rows * n_in, 5), values(n_out * n_in, 7));
-            let mut out = values(rows * stride, 3);
-            let before = out.clone();
-            add_few_rows(&mut out, stride, &x, n_in, &weight);
-            for r in 0..rows {
-                for o in 0..stride {
+            for accumulate in [true, false] {
+                let mut out = values(rows * stride, 3);
+                let before = out.clone();
+                few_rows(&mut out, stride, &x, n_in, &weight, accumulate);
+                for (place, out) in out.iter().enumerate() {
+                    let (r, o) = (place / stride, place % stride);
                     let products = |k| x[r * n_in + k] * weight[o * n_in + k];
-                    let sum: f32 = match o < n_out {
-                        true => (0..n_in).map(products).sum(),
-                        false => 0.0,
+                    let expected = match (o < n_out, accumulate) {
+                        (false, _) => before[place],
+                        (true, false) => (0..n_in).map(products).sum(),
+                        (true, true) => before[place] + (0..n_in).map(products).sum::<f32>(),
                     };
-                    assert_eq!(out[r * stride + o], before[r * stride + o] + sum, "{r} {o}");
+                    assert_eq!(*out, expected, "{r} {o}");
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
+use crate::buffer::Buffer;
 use crate::slices::{for_row_pieces, lane_sum, reduce_rows, rows_of, tensor, values, with_values};
 
 /// `(x − mean) / sqrt(variance + eps) · weight + bias` over the last dimension.
@@ -45,7 +46,8 @@ impl CustomOp3 for LayerNorm {
             )
         }
         let moments = all_moments(x, d, self.eps);
-        let out = normalized(x, [weight, bias], &moments);
+        let mut out = vec![0.0; x.len()];
+        normalize(x, [weight, bias], &moments, &mut out);
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
 
@@ -81,11 +83,17 @@ impl CustomOp3 for LayerNorm {
 }
 
 /// `(x − mean) · rstd · weight + bias`, row by row.
-pub(crate) fn normalized(x: &[f32], [weight, bias]: [&[f32]; 2], moments: &[f32]) -> Vec<f32> {
+pub(crate) fn normalized(x: &[f32], affine: [&[f32]; 2], moments: &[f32]) -> Buffer {
+    let mut out = Buffer::of(x.len());
+    normalize(x, affine, moments, &mut out);
+    out
+}
+
+/// [`normalized`] into `out`.
+fn normalize(x: &[f32], [weight, bias]: [&[f32]; 2], moments: &[f32], out: &mut [f32]) {
     let d = weight.len();
-    let mut out = vec![0.0; x.len()];
     for_row_pieces(
-        &mut out,
+        out,
         d,
         #[inline(always)]
         |first, out| {
@@ -99,7 +107,6 @@ pub(crate) fn normalized(x: &[f32], [weight, bias]: [&[f32]; 2], moments: &[f32]
             }
         },
     );
-    out
 }
 
 /// Gradients of weight and bias.

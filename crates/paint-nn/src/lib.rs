@@ -31,6 +31,7 @@ mod activation;
 mod adamw;
 mod add;
 mod attention;
+mod buffer;
 mod cross_entropy;
 mod embed;
 mod few_rows;

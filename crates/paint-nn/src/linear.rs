@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::activation::Activation;
-use crate::few_rows::{FEW_ROWS, add_few_rows};
+use crate::few_rows::{FEW_ROWS, few_rows};
 use crate::matmul::{Threads, matmul, matrix, product};
 use crate::slices::{column_sums, for_row_pieces, rows_of, tensor, values, with_values};
 
@@ -82,7 +82,7 @@ impl Linear {
                 }
                 let mut out = vec![0.0; rows * n_out];
                 fill_rows(&mut out, bias);
-                add_product(&mut out, n_out, x, n_in, weight);
+                times_weight(&mut out, n_out, x, n_in, weight, true);
                 out
             }
             None => product(matrix(x, n_in), matrix(weight, n_in).t(), Threads::All),
@@ -194,13 +194,21 @@ impl Linear {
 /// Values up to which a weight is small: it stays in the cache, and packing it takes no time.
 pub(crate) const SMALL_WEIGHT: usize = 1 << 18;
 
-/// `out += x · weightᵀ` with `x: [rows, n_in]`; rows of `out` are `stride` apart.
-pub(crate) fn add_product(out: &mut [f32], stride: usize, x: &[f32], n_in: usize, weight: &[f32]) {
+/// `out = x · weightᵀ`, or added to what `out` holds, with `x: [rows, n_in]`; rows of `out` are
+/// `stride` apart.
+pub(crate) fn times_weight(
+    out: &mut [f32],
+    stride: usize,
+    x: &[f32],
+    n_in: usize,
+    weight: &[f32],
+    accumulate: bool,
+) {
     if x.len() <= FEW_ROWS * n_in && weight.len() > SMALL_WEIGHT {
-        return add_few_rows(out, stride, x, n_in, weight);
+        return few_rows(out, stride, x, n_in, weight, accumulate);
     }
     let (x, weight) = (matrix(x, n_in), matrix(weight, n_in));
-    matmul(out, stride, x, weight.t(), 1.0, true, Threads::All);
+    matmul(out, stride, x, weight.t(), 1.0, accumulate, Threads::All);
 }
 
 /// Every row of `out` a copy of `row`.

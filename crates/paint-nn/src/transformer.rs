@@ -2,7 +2,6 @@
 //! through candle, only what the backward pass cannot compute cheaply is kept. For one token of each
 //! sequence, which takes little time, it is made of the single operations.
 
-use std::cell::Cell;
 use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
@@ -11,8 +10,9 @@ use rayon::prelude::*;
 use crate::activation::Activation;
 use crate::add::add;
 use crate::attention::{Attention, Packed};
+use crate::buffer::Buffer;
 use crate::layer_norm::{add_grad_x, all_moments, grad_affine, layer_norm, normalized};
-use crate::linear::{SMALL_WEIGHT, add_product, fill_rows, linear, linear_activation};
+use crate::linear::{SMALL_WEIGHT, fill_rows, linear, linear_activation, times_weight};
 use crate::matmul::{Matrix, Threads, matmul, matrix, product};
 use crate::parameters::Parameters;
 use crate::pooled_attention::{Projections, pooled_attention};
@@ -192,7 +192,7 @@ struct Layer {
     activation: Activation,
     eps: f32,
     keep: bool,
-    kept: OnceLock<Kept<Vec<f32>>>,
+    kept: OnceLock<Kept<Buffer>>,
     parameters: Parameters,
 }
 
@@ -212,13 +212,23 @@ struct Kept<T> {
     before: T,
 }
 
-impl Kept<Vec<f32>> {
-    fn zeros(rows: usize, d: usize, hidden: usize) -> Self {
+impl Kept<Buffer> {
+    /// To be written.
+    fn of(rows: usize, d: usize, hidden: usize) -> Self {
         Self {
-            qkv: vec![0.0; rows * 3 * d],
-            attended: vec![0.0; rows * d],
-            y: vec![0.0; rows * d],
-            before: vec![0.0; rows * hidden],
+            qkv: Buffer::of(rows * 3 * d),
+            attended: Buffer::of(rows * d),
+            y: Buffer::of(rows * d),
+            before: Buffer::of(rows * hidden),
+        }
+    }
+
+    fn as_mut(&mut self) -> Kept<&mut [f32]> {
+        Kept {
+            qkv: &mut self.qkv,
+            attended: &mut self.attended,
+            y: &mut self.y,
+            before: &mut self.before,
         }
     }
 
@@ -239,36 +249,6 @@ impl Kept<Vec<f32>> {
             before,
         };
         wide.zip(narrow).map(block).collect()
-    }
-}
-
-/// Values that a thread keeps for the next block, 16 MB: those of a small layer.
-const MAX_SCRATCH: usize = 1 << 22;
-
-thread_local! {
-    /// What the last small block on this thread wrote, for the next to write over: clearing it anew
-    /// for every layer takes a twentieth of a small model's time.
-    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
-}
-
-/// Calls `f` with room for what a block of `rows` rows computes, whatever values are in it.
-fn with_scratch(rows: usize, d: usize, hidden: usize, f: impl FnOnce(&mut Kept<&mut [f32]>)) {
-    let mut scratch = SCRATCH.take();
-    let len = rows * (5 * d + hidden);
-    if scratch.len() < len {
-        scratch.resize(len, 0.0);
-    }
-    let (qkv, rest) = scratch[..len].split_at_mut(rows * 3 * d);
-    let (attended, rest) = rest.split_at_mut(rows * d);
-    let (y, before) = rest.split_at_mut(rows * d);
-    f(&mut Kept {
-        qkv,
-        attended,
-        y,
-        before,
-    });
-    if scratch.len() <= MAX_SCRATCH {
-        SCRATCH.set(scratch);
     }
 }
 
@@ -323,13 +303,14 @@ impl Layer {
         };
         let blocks = out.par_chunks_mut(block * d).zip(x.par_chunks(block * d));
         if self.keep {
-            let mut kept = Kept::zeros(rows, d, hidden);
+            let mut kept = Kept::of(rows, d, hidden);
             let slices = kept.blocks(block, d, hidden);
             blocks.zip(slices).for_each(|((out, x), mut kept)| {
                 run(&mut || {
                     self.forward_block(&weights, x, out, &mut kept);
-                    let mut activated = kept.before.to_vec();
-                    self.finish_block(&weights, &mut activated, out);
+                    let mut activated = Buffer::of(kept.before.len());
+                    self.add_bias_and_activate(kept.before, weights[FC1 + 1], &mut activated);
+                    times_weight(out, d, &activated, hidden, weights[FC2], true);
                 });
             });
             // A custom operation runs forward once, so the lock is empty here.
@@ -337,17 +318,18 @@ impl Layer {
         } else {
             blocks.for_each(|(out, x)| {
                 run(&mut || {
-                    with_scratch(x.len() / d, d, hidden, |kept| {
-                        self.forward_block(&weights, x, out, kept);
-                        self.finish_block(&weights, kept.before, out);
-                    });
+                    let mut kept = Kept::of(x.len() / d, d, hidden);
+                    self.forward_block(&weights, x, out, &mut kept.as_mut());
+                    self.add_bias_and_activate_in_place(&mut kept.before, weights[FC1 + 1]);
+                    times_weight(out, d, &kept.before, hidden, weights[FC2], true);
                 });
             });
         }
         Ok(out)
     }
 
-    /// Everything up to the activation; `out` becomes the second residual's sum without the MLP.
+    /// Everything up to the bias before the activation; `out` becomes the second residual's sum
+    /// without the MLP.
     fn forward_block(
         &self,
         w: &Weights<'_>,
@@ -359,32 +341,58 @@ impl Layer {
         let u = normalized(x, [w[NORM1], w[NORM1 + 1]], &all_moments(x, d, self.eps));
         fill_rows(kept.qkv, &[w[Q + 1], w[Q + 3], w[Q + 5]].concat());
         for part in 0..3 {
-            add_product(&mut kept.qkv[part * d..], 3 * d, &u, d, w[Q + 2 * part]);
+            let out = &mut kept.qkv[part * d..];
+            times_weight(out, 3 * d, &u, d, w[Q + 2 * part], true);
         }
         self.attention
             .forward(Packed::side_by_side(kept.qkv, d), kept.attended);
         fill_sum(kept.y, x, w[OUT + 1]);
-        add_product(kept.y, d, kept.attended, d, w[OUT]);
+        times_weight(kept.y, d, kept.attended, d, w[OUT], true);
         let moments = all_moments(kept.y, d, self.eps);
         let u = normalized(kept.y, [w[NORM2], w[NORM2 + 1]], &moments);
-        fill_rows(kept.before, w[FC1 + 1]);
-        add_product(kept.before, hidden, &u, d, w[FC1]);
+        times_weight(kept.before, hidden, &u, d, w[FC1], false);
         fill_sum(out, kept.y, w[FC2 + 1]);
     }
 
-    /// Activates the hidden values and adds what the MLP gives to `out`.
-    fn finish_block(&self, w: &Weights<'_>, hidden: &mut [f32], out: &mut [f32]) {
+    /// `before` has the bias added to its rows, and `activated` is what that gives.
+    fn add_bias_and_activate(&self, before: &mut [f32], bias: &[f32], activated: &mut [f32]) {
+        let rows = before.len() / bias.len();
+        let piece = rows.div_ceil(n_pieces(before.len())).max(1) * bias.len();
+        let pieces = before.par_chunks_mut(piece);
+        pieces
+            .zip(activated.par_chunks_mut(piece))
+            .for_each(|(before, activated)| {
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        let rows = before.chunks_exact_mut(bias.len());
+                        for (before, activated) in rows.zip(activated.chunks_exact_mut(bias.len()))
+                        {
+                            let both = before.iter_mut().zip(activated);
+                            for ((before, activated), bias) in both.zip(bias) {
+                                *before += bias;
+                                *activated = self.activation.value(*before);
+                            }
+                        }
+                    },
+                );
+            });
+    }
+
+    /// The same where nobody asks for the values before the activation.
+    fn add_bias_and_activate_in_place(&self, hidden: &mut [f32], bias: &[f32]) {
         for_row_pieces(
             hidden,
-            1,
+            bias.len(),
             #[inline(always)]
             |_, piece| {
-                for x in piece {
-                    *x = self.activation.value(*x);
+                for row in piece.chunks_exact_mut(bias.len()) {
+                    for (x, bias) in row.iter_mut().zip(bias) {
+                        *x = self.activation.value(*x + bias);
+                    }
                 }
             },
         );
-        add_product(out, self.attention.width, hidden, self.hidden, w[FC2]);
     }
 
     /// The gradient of x; those of the parameters are left with them.
@@ -448,8 +456,8 @@ impl Layer {
     }
 
     /// The activated values; `grad`, of these, becomes the gradient before the activation.
-    fn through_activation(&self, grad: &mut [f32], before: &[f32]) -> Vec<f32> {
-        let mut activated = vec![0.0; before.len()];
+    fn through_activation(&self, grad: &mut [f32], before: &[f32]) -> Buffer {
+        let mut activated = Buffer::of(before.len());
         let piece = before.len().div_ceil(n_pieces(before.len())).max(1);
         activated
             .par_chunks_mut(piece)
@@ -488,7 +496,7 @@ impl Layer {
         let moments = all_moments(x, d, self.eps);
         let u = normalized(x, [w[NORM1], w[NORM1 + 1]], &moments);
         let biases = column_sums(&dqkv, 3 * d);
-        let mut du = vec![0.0; x.len()];
+        let mut du = Buffer::of(x.len());
         for part in 0..3 {
             let grad = Matrix::new(&dqkv[part * d..], x.len() / d, d, 3 * d);
             let i = Q + 2 * part;
