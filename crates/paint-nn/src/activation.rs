@@ -53,8 +53,8 @@ fn normal_cdf(x: f32) -> f32 {
     if x < 0.0 { upper } else { 1.0 - upper }
 }
 
-/// `e^x` without branches, so that loops over it vectorise inside [`vectorized`](crate::vectorized); relative error below 2e-7,
-/// clamped to the finite range.
+/// `e^x` without branches, so that loops over it vectorise inside
+/// [`vectorized`](crate::vectorized); relative error below 2e-7, clamped to the finite range.
 ///
 /// Cody and Waite's reduction with the polynomial of the Cephes library's `expf`.
 #[inline(always)]

@@ -27,7 +27,11 @@ pub(crate) fn few_rows(
     }
     // Column by column, so that threads write to places of their own.
     let mut columns = vec![0.0; rows * n_out];
-    let piece = n_out.div_ceil(4 * n_threads()).max(1);
+    let pieces = match n_threads() {
+        1 => 1,
+        n => 4 * n,
+    };
+    let piece = n_out.div_ceil(pieces).max(1);
     columns
         .par_chunks_mut(piece * rows)
         .zip(weight.par_chunks(piece * n_in))

@@ -5,7 +5,7 @@
 //! freely with other candle code. candle's own fused `LayerNorm`,
 //! `softmax_last_dim` and relatives have no backward pass, so training through
 //! them silently loses gradients; every operation here has one and is checked
-//! against finite differences.
+//! against finite differences, or against operations that are.
 //!
 //! The crate knows no model and no files. For a fixed number of threads the
 //! results are the same bytes on every run: work is cut into fixed pieces, never

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 
 use crate::activation::Activation;
 use crate::few_rows::{FEW_ROWS, few_rows};
-use crate::matmul::{Threads, matmul, matrix, product};
+use crate::matmul::{Matrix, Threads, matmul, matrix, product};
 use crate::slices::{column_sums, for_row_pieces, rows_of, tensor, values, with_values};
 
 /// `x · weightᵀ + bias` over the last dimension.
@@ -85,7 +85,16 @@ impl Linear {
                 times_weight(&mut out, n_out, x, n_in, weight, true);
                 out
             }
-            None => product(matrix(x, n_in), matrix(weight, n_in).t(), Threads::All),
+            None if are_few(rows, weight) => {
+                let mut out = vec![0.0; rows * n_out];
+                few_rows(&mut out, n_out, x, n_in, weight, false);
+                out
+            }
+            None => {
+                let x = Matrix::new(x, rows, n_in, n_in);
+                let weight = Matrix::new(weight, n_out, n_in, n_in);
+                product(x, weight.t(), Threads::All)
+            }
         };
         if let Some(activation) = self.activation {
             out = self.activate(out, activation);
@@ -136,14 +145,15 @@ impl Linear {
         bias: Option<&Tensor>,
         grad: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
-        let (n_out, n_in) = weight.dims2()?;
+        let (rows, n_in) = rows_of(x.dims())?;
+        let n_out = weight.dim(0)?;
         with_values(grad, |grad| {
             let through = self.through_activation(grad)?;
             let grad = through.as_deref().unwrap_or(grad);
-            let grad_matrix = matrix(grad, n_out);
+            let grad_matrix = Matrix::new(grad, rows, n_out, n_out);
             let grad_x = x.track_op().then(|| {
                 with_values(weight, |weight| {
-                    let weight = matrix(weight, n_in);
+                    let weight = Matrix::new(weight, n_out, n_in, n_in);
                     tensor(
                         product(grad_matrix, weight, Threads::All),
                         x.shape().clone(),
@@ -152,7 +162,7 @@ impl Linear {
             });
             let grad_weight = weight.track_op().then(|| {
                 with_values(x, |x| {
-                    let x = matrix(x, n_in);
+                    let x = Matrix::new(x, rows, n_in, n_in);
                     tensor(product(grad_matrix.t(), x, Threads::All), (n_out, n_in))
                 })
             });
@@ -191,8 +201,14 @@ impl Linear {
     }
 }
 
-/// Values up to which a weight is small: it stays in the cache, and packing it takes no time.
+/// Values up to which a weight is small: it stays in the cache while it is read again and again,
+/// and packing it takes no time.
 pub(crate) const SMALL_WEIGHT: usize = 1 << 18;
+
+/// Whether a product with `weight` is faster by [`few_rows`].
+fn are_few(rows: usize, weight: &[f32]) -> bool {
+    rows <= FEW_ROWS && weight.len() > SMALL_WEIGHT
+}
 
 /// `out = x · weightᵀ`, or added to what `out` holds, with `x: [rows, n_in]`; rows of `out` are
 /// `stride` apart.
@@ -204,7 +220,7 @@ pub(crate) fn times_weight(
     weight: &[f32],
     accumulate: bool,
 ) {
-    if x.len() <= FEW_ROWS * n_in && weight.len() > SMALL_WEIGHT {
+    if are_few(x.len() / n_in.max(1), weight) {
         return few_rows(out, stride, x, n_in, weight, accumulate);
     }
     let (x, weight) = (matrix(x, n_in), matrix(weight, n_in));

@@ -165,9 +165,10 @@ impl CustomOp3 for Pool {
         queries_layout: &Layout,
         u: &CpuStorage,
         u_layout: &Layout,
-        _: &CpuStorage,
+        key_bias: &CpuStorage,
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
+        key_bias.as_slice::<f32>()?;
         let (queries, u) = (values(queries, queries_layout)?, values(u, u_layout)?);
         let mut out = vec![0.0; queries.len()];
         out.par_chunks_mut(self.n_heads * self.d)

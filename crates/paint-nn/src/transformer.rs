@@ -73,7 +73,8 @@ impl TransformerLayer {
     ///
     /// One operation with one backward pass. Kept for it, in units of x: queries, keys, values, what
     /// attention gives and y (five), and the values before the activation (four in most models);
-    /// norms and activations are computed again. With [`backward`](crate::backward) in place of
+    /// norms and activations are computed again. A thread keeps up to 64 MB of what it computed in
+    /// for the next layer. With [`backward`](crate::backward) in place of
     /// `Tensor::backward` the gradients of the parameters are not copied.
     ///
     /// # Errors
@@ -599,5 +600,74 @@ impl CustomOp2 for Layer {
         let dx = with_values(x, |x| with_values(grad, |grad| self.backward(x, grad)))?;
         let dx = x.track_op().then(|| tensor(dx, x.shape().clone()));
         Ok((dx.transpose()?, Some(joined.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+    use crate::backward;
+
+    const D: usize = 12;
+
+    fn layer(new: fn(&[usize]) -> Tensor) -> TransformerLayer {
+        let part = |weight: &[usize]| Affine {
+            weight: new(weight),
+            bias: new(&weight[..1]),
+        };
+        TransformerLayer {
+            layer_norm1: part(&[D]),
+            q_proj: part(&[D, D]),
+            k_proj: part(&[D, D]),
+            v_proj: part(&[D, D]),
+            out_proj: part(&[D, D]),
+            layer_norm2: part(&[D]),
+            fc1: part(&[20, D]),
+            fc2: part(&[D, 20]),
+            n_heads: 3,
+            activation: Activation::QuickGelu,
+            causal: true,
+            eps: 1e-5,
+        }
+    }
+
+    fn fixed(dims: &[usize]) -> Tensor {
+        Tensor::rand(-1f32, 1f32, dims, &Device::Cpu).unwrap()
+    }
+
+    fn variable(dims: &[usize]) -> Tensor {
+        Var::from_tensor(&fixed(dims)).unwrap().into_inner()
+    }
+
+    fn check_finite(x: &Tensor) {
+        let values = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(values.iter().all(|value| value.is_finite()));
+    }
+
+    /// In tests what a buffer holds before it is written is not a number.
+    #[test]
+    fn nothing_is_read_that_was_not_written() {
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().unwrap().install(|| {
+                // Several blocks, the last of them smaller, and one that all threads share.
+                for batch in [23, 1] {
+                    let x = variable(&[batch, 37, D]);
+                    check_finite(&layer(fixed).forward(&x.detach()).unwrap());
+                    let layer = layer(variable);
+                    let out = layer.forward(&x).unwrap();
+                    check_finite(&out);
+                    let grads = backward(&out.sum_all().unwrap()).unwrap();
+                    check_finite(grads.get(&x).unwrap());
+                    for (_, Affine { weight, bias }) in layer.parts() {
+                        check_finite(grads.get(weight).unwrap());
+                        check_finite(grads.get(bias).unwrap());
+                    }
+                    check_finite(&layer.forward_token(&x, &vec![1; batch]).unwrap());
+                }
+            });
+        }
     }
 }

@@ -191,6 +191,11 @@ fn linear_of_few_rows() {
     for rows in [1, 64, 65] {
         let shapes: [&[usize]; 3] = [&[rows, 601], &[440, 601], &[440]];
         check_plain(
+            &inputs(&shapes[..2]),
+            &|t| linear(&t[0], &t[1], None),
+            &|t| t[0].matmul(&t[1].t()?),
+        );
+        check_plain(
             &inputs(&shapes),
             &|t| linear_activation(&t[0], &t[1], &t[2], Activation::QuickGelu),
             &|t| {
@@ -203,6 +208,20 @@ fn linear_of_few_rows() {
     let [none, weight, bias] = [&[0, 601][..], &[440, 601], &[440]].map(|s| values(s, 1));
     let out = linear(&none, &weight, Some(&bias)).unwrap();
     assert_eq!(out.dims(), [0, 440]);
+}
+
+#[test]
+fn a_product_over_nothing_is_zero() {
+    let zeros = |dims: [usize; 2]| Tensor::zeros(&dims, DType::F32, &Device::Cpu).unwrap();
+    let out = linear(&zeros([5, 0]), &zeros([3, 0]), None).unwrap();
+    assert_eq!(out.to_vec2::<f32>().unwrap(), [[0.0; 3]; 5]);
+    let x = Var::from_tensor(&zeros([5, 3])).unwrap();
+    let out = linear(&x, &zeros([0, 3]), None).unwrap();
+    let grads = out.sum_all().unwrap().backward().unwrap();
+    assert_eq!(
+        grads.get(&x).unwrap().to_vec2::<f32>().unwrap(),
+        [[0.0; 3]; 5]
+    );
 }
 
 #[test]
