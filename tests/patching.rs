@@ -232,9 +232,12 @@ fn a_patched_checkpoint_is_chosen_on_validation_and_is_what_was_measured() {
         for (name, tensor) in &patched.tensors {
             let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             let moved = values(tensor) != values(&model.tensors[name]);
+            // A bias of keys adds the same to all scores, which softmax does not see; in the last
+            // layer it is left out.
+            let seen = !name.ends_with("layers.1.self_attn.k_proj.bias");
             assert_eq!(
                 moved,
-                alpha > 0.0 && learns.contains(name),
+                alpha > 0.0 && learns.contains(name) && seen,
                 "{name} at {alpha}"
             );
         }

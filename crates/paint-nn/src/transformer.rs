@@ -110,7 +110,8 @@ impl TransformerLayer {
 
     /// What [`forward`](Self::forward) gives for one token of each sequence, `tokens[i]` of
     /// sequence `i`: `[batch, d]`. For the last layer of a tower that is read out at one token: of
-    /// the others next to nothing has to be computed.
+    /// the others next to nothing has to be computed. The bias of keys, which softmax does not see,
+    /// has a gradient of zero.
     ///
     /// # Errors
     /// When shapes do not fit, there is no such token, or a tensor is not contiguous `f32` on the

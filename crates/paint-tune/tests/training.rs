@@ -242,8 +242,20 @@ fn fine_tuning_learns_and_changes_the_image_side_alone() {
     );
     let learns = image_tensor_names(&world.config);
     for ((name, new), (_, old)) in bits(&tuned).iter().zip(&before) {
-        assert_eq!(new != old, learns.contains(name), "{name}");
+        let learns = learns.contains(name) && !is_without_effect(name, &world.config);
+        assert_eq!(new != old, learns, "{name}");
     }
+}
+
+/// A bias of keys adds the same to all scores of a head, which softmax does not see; the last layer
+/// of a tower leaves it out, and its gradient is zero.
+fn is_without_effect(name: &str, config: &ClipConfig) -> bool {
+    let last = |tower: &str, n_layers: usize| {
+        let last = n_layers - 1;
+        name == format!("{tower}.encoder.layers.{last}.self_attn.k_proj.bias")
+    };
+    last("vision_model", config.vision.num_hidden_layers)
+        || last("text_model", config.text.num_hidden_layers)
 }
 
 #[test]
@@ -515,7 +527,8 @@ fn pretraining_learns_every_tensor_and_repeats_exactly() {
     let rng = &mut Rng::derive(config.seed, &[3]);
     let first = init(&world.config, &mut || rng.normal(), &Device::Cpu).unwrap();
     for ((name, now), (_, then)) in bits(&tensors).iter().zip(bits(&first)) {
-        assert_ne!(*now, then, "{name} did not learn");
+        let learns = !is_without_effect(name, &world.config);
+        assert_eq!(*now != then, learns, "{name}");
     }
     let (again, _) = run("b");
     assert_eq!(bits(&again), bits(&tensors));
