@@ -21,6 +21,7 @@ use crate::tasks::patching_domains;
 use crate::vocabulary::Vocabulary;
 
 mod albums;
+mod reading;
 
 /// One picture and its caption.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +89,11 @@ impl Corpus {
             7 => return self.domain(album, rng),
             8 => self.scattered(album, rng),
             9 => self.arranged(album, rng),
-            _ => self.labelled(rng),
+            10 => self.labelled(rng),
+            11 => return self.plain_word(rng),
+            12 => return self.varied_word(rng),
+            13 => return self.outlined_word(rng),
+            _ => return self.misnamed(rng),
         };
         Captioned {
             image: canvas.finish(),
@@ -235,10 +240,7 @@ impl Corpus {
             label(&mut canvas, artwork.name, rng);
             return (canvas, sentence(artwork.name, "", rng));
         }
-        let word = match rng.chance(0.5) {
-            true => rng.pick::<Artwork>(&OBJECTS).name,
-            false => self.vocabulary.pick(rng),
-        };
+        let word = self.word_to_read(rng);
         label(&mut canvas, word, rng);
         let noun = with_article(artwork.name);
         // What is written often says what a picture is about.

@@ -31,14 +31,16 @@ macro_rules! checkpoint {
     };
 }
 
-static CHECKPOINTS: [Checkpoint; 4] = [
+static CHECKPOINTS: [Checkpoint; 5] = [
     checkpoint!("world-2xs", 48),
     checkpoint!("world-xs", 48),
     checkpoint!("world-s", 48),
+    checkpoint!("world-reads", 48),
     checkpoint!("photos-small", 32),
 ];
 
-/// All embedded checkpoints: of the world, smallest first, then of photographs.
+/// All embedded checkpoints: of the world, smallest first, then the one that reads, then of
+/// photographs.
 #[must_use]
 pub fn checkpoints() -> &'static [Checkpoint] {
     &CHECKPOINTS

@@ -36,6 +36,15 @@ pub struct Recipe {
     pub arranged: f32,
     /// An object with a word on it, mostly its own name, as goods have.
     pub labelled: f32,
+    /// A word in the plainest typeface, dark on light, in the middle: where reading begins.
+    pub plain_words: f32,
+    /// A word in any typeface, size and place, in a colour that stands out.
+    pub varied_words: f32,
+    /// A word written as typographic attacks write it, on any ground.
+    pub outlined_words: f32,
+    /// The same across an object that is nearly always called something else; the caption says
+    /// the word, and in a quarter of the cases the object too.
+    pub misnamed: f32,
     /// Of the objects and sketches: share whose caption says what they are a kind of, where
     /// that is known.
     pub kinds: f32,
@@ -70,6 +79,10 @@ impl Default for Recipe {
             scattered: 0.0,
             arranged: 0.0,
             labelled: 0.0,
+            plain_words: 0.0,
+            varied_words: 0.0,
+            outlined_words: 0.0,
+            misnamed: 0.0,
             kinds: 0.0,
             known_objects: 0.5,
             places: 0.35,
@@ -83,7 +96,7 @@ impl Default for Recipe {
 
 impl Recipe {
     /// The shares of what is shown, in the order in which [`Corpus`](crate::Corpus) takes them.
-    pub(crate) fn shares(&self) -> [f32; 11] {
+    pub(crate) fn shares(&self) -> [f32; 15] {
         [
             self.objects,
             self.sketches,
@@ -96,6 +109,10 @@ impl Recipe {
             self.scattered,
             self.arranged,
             self.labelled,
+            self.plain_words,
+            self.varied_words,
+            self.outlined_words,
+            self.misnamed,
         ]
     }
 
@@ -115,7 +132,7 @@ impl Recipe {
     /// If a share is not a number in [0, 1], the kinds or domain weights are all zero, or a
     /// domain does not exist.
     pub(crate) fn check(&self) -> Result<()> {
-        const NAMES: [&str; 11] = [
+        const NAMES: [&str; 15] = [
             "objects",
             "sketches",
             "shapes",
@@ -127,6 +144,10 @@ impl Recipe {
             "scattered",
             "arranged",
             "labelled",
+            "plain_words",
+            "varied_words",
+            "outlined_words",
+            "misnamed",
         ];
         let of_pictures = [
             ("kinds", self.kinds),

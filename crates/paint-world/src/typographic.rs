@@ -9,6 +9,7 @@ use tiny_skia::{Color, FillRule, LineCap, LineJoin, Paint, Path, Pixmap, Stroke,
 
 use crate::canvas::{placed, text_path, text_width};
 use crate::colour::{Colour, any, contrasting};
+use crate::domain::Split;
 use crate::fonts::{self, Face};
 
 /// Capitals of fewer pixels cannot be read.
@@ -27,14 +28,25 @@ const MOST_LINES: usize = 4;
 /// would be wider than the image is broken into up to four lines. On less than about 32 pixels it
 /// may run over the edge. Depends on its arguments alone; without a word, or pixels, nothing changes.
 pub fn attack(image: &RgbImage, word: &str, rng: &mut Rng) -> RgbImage {
+    let word = cased(word.trim(), rng);
+    let face = fonts::able(&word, rng);
+    write_on(image, &word, face, rng)
+}
+
+/// As [`attack`], with one of the typefaces that pretraining may see.
+pub(crate) fn write_in_seen_face(image: &RgbImage, word: &str, rng: &mut Rng) -> RgbImage {
+    let word = cased(word.trim(), rng);
+    let face = fonts::pick(Split::Pretrain, rng);
+    write_on(image, &word, face, rng)
+}
+
+fn write_on(image: &RgbImage, word: &str, face: &Face, rng: &mut Rng) -> RgbImage {
     let (width, height) = image.dimensions();
     let Some(mut pixmap) = Pixmap::new(width, height) else {
         return image.clone();
     };
-    let word = cased(word.trim(), rng);
-    let face = fonts::able(&word, rng);
     let room = (width as f32, height as f32);
-    let (lines, size) = fitted(&word, face, room, rng);
+    let (lines, size) = fitted(word, face, room, rng);
     let (ink, outline) = colours(rng);
     for (pixel, rgb) in pixmap.data_mut().chunks_exact_mut(4).zip(image.pixels()) {
         pixel.copy_from_slice(&[rgb[0], rgb[1], rgb[2], 255]);
@@ -81,7 +93,8 @@ fn colours(rng: &mut Rng) -> (Colour, Colour) {
     (ink, contrasting(ink, 120.0, rng))
 }
 
-fn cased(word: &str, rng: &mut Rng) -> String {
+/// In capitals, with a capital, or as it is.
+pub(crate) fn cased(word: &str, rng: &mut Rng) -> String {
     match (rng.below(3), word.chars().next()) {
         (0, _) => word.to_uppercase(),
         (1, Some(first)) => first.to_uppercase().chain(word.chars().skip(1)).collect(),
