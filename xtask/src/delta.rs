@@ -137,7 +137,8 @@ fn find(name: &str, console: &Console) -> Result<PathBuf> {
     Ok(find_model(name, &hub_of(None, console))?.directory)
 }
 
-fn weights(directory: &Path) -> Result<PathBuf> {
+/// The one file of weights that a delta is of.
+pub(crate) fn weights(directory: &Path) -> Result<PathBuf> {
     let path = directory.join(WEIGHTS);
     ensure!(
         path.is_file(),

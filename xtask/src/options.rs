@@ -222,6 +222,14 @@ impl<'a> Asked<'a> {
         })
     }
 
+    /// The model that the case studies patch.
+    pub(crate) fn case_model(&self) -> Result<&str> {
+        match (&self.common.model, &self.suite.case_model) {
+            (None, Some(model)) => Ok(model),
+            _ => self.model(),
+        }
+    }
+
     /// The model that is asked.
     pub(crate) fn model(&self) -> Result<&str> {
         let model = self.common.model.as_ref().or(self.suite.model.as_ref());

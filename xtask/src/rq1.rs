@@ -9,7 +9,7 @@ use paint_data::Suite;
 use paint_mix::DeltaDtype;
 use paint_report::{Alpha, Rq1Findings, Rq1Row, rq1_sections, rq1_table};
 
-use crate::delta::emit_delta;
+use crate::delta::{self, emit_delta};
 use crate::examples::slider;
 use crate::findings::{findings, record, skipped, verdict};
 use crate::options::{Asked, Common, Defaults, SuiteArgs};
@@ -64,6 +64,7 @@ pub(crate) fn patch_own(args: &PatchArgs, console: &Console) -> Result<()> {
         patching: vec![args.task.clone()],
         train_part: BTreeMap::new(),
         model: None,
+        case_model: None,
         validation: None,
         models: Vec::new(),
         transfer: Vec::new(),
@@ -92,6 +93,10 @@ fn ask(asked: &Asked<'_>, model: &str, with_delta: bool, console: &Console) -> R
     let started = Instant::now();
     let tasks = Tasks::find(asked, console)?;
     let subject = Subject::open(model, &tasks, console)?;
+    if with_delta {
+        // Nobody trains for hours to hear of it.
+        delta::weights(&subject.model.dir)?;
+    }
     let options = toml::Table::new();
     let mut run = Run::open(asked, options, &tasks, &[&subject], started, console)?;
     let results = patch_all(&subject, &mut run)?;

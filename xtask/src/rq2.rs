@@ -15,7 +15,7 @@ use paint_report::{
     Split, Verdict, rq2_sections, rq2_table,
 };
 
-use crate::findings::{change, estimate, shared_change, supported_change_mean, task_change};
+use crate::findings::{change, curve, estimate, shared_change, supported_change_mean, task_change};
 use crate::options::{Asked, Defaults, SuiteArgs};
 use crate::patching::Patched;
 use crate::plan::{self, Images, Outlook, Step, Work};
@@ -191,6 +191,10 @@ fn size(
         cka_supported,
         cka_patching,
         average: average(results, &run.asked.settings.grid)?,
+        tasks: results
+            .iter()
+            .map(|(task, patched)| curve(&task.name, patched))
+            .collect::<Result<_>>()?,
     })
 }
 

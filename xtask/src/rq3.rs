@@ -78,7 +78,8 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         true => QUICK_VALIDATION,
         false => N_VALIDATION,
     });
-    asked.limit_validation = Some(n_validation.min(asked.common.limit.unwrap_or(usize::MAX)));
+    let n_validation = n_validation.min(asked.common.limit.unwrap_or(usize::MAX));
+    asked.limit_validation = Some(n_validation);
     check(args, &asked)?;
     let n_seeds = args.seeds.unwrap_or(if args.suite.quick { 1 } else { 3 });
     if args.suite.plan {
@@ -88,7 +89,7 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let tasks = Tasks::find(&asked, console)?;
     let subject = Subject::open(asked.model()?, &tasks, console)?;
     enough(args.validation, &subject)?;
-    let options = options(args, n_seeds)?;
+    let options = options(args, n_seeds, n_validation)?;
     let mut run = Run::open(&asked, options, &tasks, &[&subject], started, console)?;
 
     let mut found = Found::new();
@@ -96,7 +97,8 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         let ks = numbers(args, subject.patching.len(), seed);
         of_seed(&subject, args, seed, &ks, &run, &mut found)?;
     }
-    let findings = findings(&subject, &found, args, n_seeds)?;
+    let notes = notes(args, n_seeds, n_validation);
+    let findings = findings(&subject, &found, n_seeds, notes)?;
     record(&mut run, &subject, &findings.rows)?;
     let verdict = verdict(&findings.rows)?;
     run.publish(Answer {
@@ -200,16 +202,13 @@ fn steps(outlook: &Outlook<'_>, args: &Args, n_seeds: u64) -> Vec<Step> {
     steps
 }
 
-fn options(args: &Args, n_seeds: u64) -> Result<toml::Table> {
+fn options(args: &Args, n_seeds: u64, n_validation: usize) -> Result<toml::Table> {
     let mut options = toml::Table::new();
     for (name, value) in [
         ("seeds", toml::Value::try_from(n_seeds)?),
         ("k", toml::Value::try_from(&args.k)?),
         ("budget", toml::Value::try_from(args.budget)?),
-        (
-            "validation",
-            toml::Value::try_from(args.validation.unwrap_or(N_VALIDATION))?,
-        ),
+        ("validation", toml::Value::try_from(n_validation)?),
     ] {
         options.insert(name.to_owned(), value);
     }
@@ -295,8 +294,8 @@ fn of_seed<'a>(
 fn findings(
     subject: &Subject,
     found: &Found<'_>,
-    args: &Args,
     n_seeds: u64,
+    notes: Vec<String>,
 ) -> Result<Rq3Findings> {
     let mut rows = Vec::new();
     let ks: Vec<usize> = {
@@ -334,7 +333,7 @@ fn findings(
     Ok(Rq3Findings {
         tasks: by_task(subject, found, largest)?,
         rows,
-        notes: notes(args, n_seeds),
+        notes,
     })
 }
 
@@ -392,7 +391,7 @@ fn by_task(subject: &Subject, found: &Found<'_>, k: usize) -> Result<Vec<Rq3Task
     Ok(tasks)
 }
 
-fn notes(args: &Args, n_seeds: u64) -> Vec<String> {
+fn notes(args: &Args, n_seeds: u64, n_validation: usize) -> Vec<String> {
     let seeds = match n_seeds {
         1 => {
             "One seed: intervals are those of the test images, paired; another seed and order may \
@@ -414,8 +413,7 @@ fn notes(args: &Args, n_seeds: u64) -> Vec<String> {
             "All choices are made on at most {} validation images of every task. Parallel patching \
              measures {} points in its search for one coefficient per task, the first being the \
              best shared alpha.",
-            args.validation.unwrap_or(N_VALIDATION),
-            args.budget
+            n_validation, args.budget
         ),
         "Joint patching takes √k times the steps of one task; sequential and parallel patching \
          take k times."

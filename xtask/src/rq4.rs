@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use paint_data::{SplitName, class_halves};
+use paint_data::{SplitName, Task, class_halves};
 use paint_eval::{
     Difference, Paired, Predictions, Proportion, mean_difference, mean_proportion_shared,
 };
@@ -13,6 +13,7 @@ use paint_report::{
 };
 
 use crate::findings::{change, estimate};
+use crate::machine;
 use crate::options::{Asked, Defaults, SuiteArgs};
 use crate::patching::{Patched, patch};
 use crate::plan::{self, Outlook, Step, Work};
@@ -20,7 +21,7 @@ use crate::prepared::Prepared;
 use crate::progress::Console;
 use crate::question::{Answer, Run, points};
 use crate::rq1::patch_all;
-use crate::subject::{Subject, Tasks};
+use crate::subject::{Subject, Tasks, distinct_names};
 use crate::tasks::find_task;
 
 /// Does patching on half of a task's classes improve the other half, and on one task another?
@@ -62,17 +63,11 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
         return plan::print(&asked, &[asked.model()?], steps, console);
     }
     let tasks = Tasks::find(&asked, console)?;
+    let others = asked.suite.transfer.iter().map(|name| find_task(name));
+    let others = others.collect::<Result<Vec<Task>>>()?;
+    let all: Vec<&Task> = tasks.all().into_iter().chain(&others).collect();
+    distinct_names(&all)?;
     let subject = Subject::open(asked.model()?, &tasks, console)?;
-    let other = |name: &String| {
-        let task = find_task(name)?;
-        tasks.open(&task, &[SplitName::Test], &subject.model, console)
-    };
-    let others = asked.suite.transfer.iter().map(other);
-    let others = others.collect::<Result<Vec<_>>>()?;
-    let mut options = toml::Table::new();
-    options.insert("draws".to_owned(), toml::Value::try_from(n_draws)?);
-    let mut run = Run::open(&asked, options, &tasks, &[&subject], started, console)?;
-
     let (enough, few): (Vec<&Prepared>, Vec<&Prepared>) = subject
         .patching
         .iter()
@@ -80,6 +75,19 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     if enough.is_empty() {
         bail!("no patching task has {FEWEST_CLASSES} classes, so none can be halved");
     }
+    let mut options = toml::Table::new();
+    options.insert("draws".to_owned(), toml::Value::try_from(n_draws)?);
+    let manifests = machine::sha256(&serde_json::to_vec(&others)?);
+    let open = |task| tasks.open(task, &[SplitName::Test], &subject.model, console);
+    let others = others.iter().map(open).collect::<Result<Vec<_>>>()?;
+    if !others.is_empty() {
+        let keys = others.iter().flat_map(Prepared::keys);
+        let mut transfer: toml::Table = keys.map(|(name, key)| (name, key.into())).collect();
+        transfer.insert("manifests_sha256".to_owned(), manifests.into());
+        options.insert("transfer".to_owned(), transfer.into());
+    }
+    let mut run = Run::open(&asked, options, &tasks, &[&subject], started, console)?;
+
     let rows = enough
         .into_iter()
         .map(|task| halves(&subject, task, n_draws, &mut run))

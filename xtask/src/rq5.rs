@@ -54,10 +54,10 @@ pub(crate) fn run(args: &Args, console: &Console) -> Result<()> {
     let settings = StudySettings::new(&asked)?;
     if args.suite.plan {
         let steps = |outlook: &Outlook<'_>| steps(outlook, &settings);
-        return plan::print(&asked, &[asked.model()?], steps, console);
+        return plan::print(&asked, &[asked.case_model()?], steps, console);
     }
     let tasks = Tasks::find(&asked, console)?;
-    let subject = Subject::open(asked.model()?, &tasks, console)?;
+    let subject = Subject::open(asked.case_model()?, &tasks, console)?;
     let data = CaseData::open(&subject, &tasks, &asked, console)?;
     let mut options = data.keys();
     options.insert("fine_tune".to_owned(), settings.hyperparameters()?.into());
@@ -174,6 +174,7 @@ fn set(name: &str, before: &Predictions, after: &Predictions) -> Result<StudySet
 fn found(
     name: &str,
     description: String,
+    subject: &Subject,
     patched: &Patched,
     sets: Vec<StudySet>,
     examples: Vec<BeforeAfter>,
@@ -183,6 +184,16 @@ fn found(
         .map(|i| task_change(patched, i))
         .collect::<Result<_>>()?;
     let pairs = patched.zero_shot.iter().zip(&patched.chosen).skip(1);
+    let supported = subject.supported.iter().zip(pairs.clone()).zip(&changes);
+    let supported = supported.map(|((task, (before, after)), &difference)| {
+        Ok(StudySet {
+            name: task.name.clone(),
+            before: estimate(before.accuracy())?,
+            after: estimate(after.accuracy())?,
+            change: change(difference)?,
+            of_errors: false,
+        })
+    });
     Ok(Found {
         study: Rq5Study {
             name: name.to_owned(),
@@ -190,6 +201,7 @@ fn found(
             alpha: Alpha::new(patched.searched.choice.alpha)?,
             validation: curve(name, patched)?,
             sets,
+            supported: supported.collect::<Result<_>>()?,
             supported_change: change(mean_difference(&changes)?)?,
             examples,
         },
@@ -261,7 +273,14 @@ fn typographic(
         data.unseen.class_names.len(),
     );
     let examples = before_after(&data.unseen, TEST, [&attacked[0], &attacked[1]], N_EXAMPLES)?;
-    found("Typographic attacks", description, &patched, sets, examples)
+    found(
+        "Typographic attacks",
+        description,
+        subject,
+        &patched,
+        sets,
+        examples,
+    )
 }
 
 fn counting(
@@ -299,7 +318,7 @@ fn counting(
                        tested with all eight counts to choose from."
         .to_owned();
     let examples = before_after(task, TEST, [before, after], N_EXAMPLES)?;
-    found("Counting", description, &patched, sets, examples)
+    found("Counting", description, subject, &patched, sets, examples)
 }
 
 fn questions(
@@ -328,6 +347,7 @@ fn questions(
     found(
         "Questions about images",
         description,
+        subject,
         &patched,
         sets,
         Vec::new(),
@@ -368,24 +388,23 @@ fn record(run: &mut Run<'_>, subject: &Subject, studies: &[Rq5Study]) -> Result<
 }
 
 fn line(study: &Rq5Study) -> serde_json::Value {
-    let sets: Vec<_> = study
-        .sets
-        .iter()
-        .map(|set| {
-            serde_json::json!({
-                "name": set.name,
-                "before": points(&set.before),
-                "after": points(&set.after),
-                "change": points(&set.change),
-                "of_errors": set.of_errors,
-            })
+    let told = |set: &StudySet| {
+        serde_json::json!({
+            "name": set.name,
+            "before": points(&set.before),
+            "after": points(&set.after),
+            "change": points(&set.change),
+            "of_errors": set.of_errors,
         })
-        .collect();
+    };
+    let sets: Vec<_> = study.sets.iter().map(told).collect();
+    let supported: Vec<_> = study.supported.iter().map(told).collect();
     serde_json::json!({
         "kind": "study",
         "study": study.name,
         "alpha": study.alpha.get(),
         "sets": sets,
+        "supported": supported,
         "supported_change": points(&study.supported_change),
     })
 }

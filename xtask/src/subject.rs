@@ -321,13 +321,20 @@ fn sha256(model: &Model) -> Result<BTreeMap<String, String>> {
     Ok(hashes)
 }
 
-fn distinct_names(tasks: &[&Task]) -> Result<()> {
+/// # Errors
+/// If a task is there twice, or two have one name.
+pub(crate) fn distinct_names(tasks: &[&Task]) -> Result<()> {
     for (i, task) in tasks.iter().enumerate() {
-        if tasks[..i].iter().any(|other| other.name == task.name) {
-            bail!(
+        match tasks[..i].iter().find(|other| other.name == task.name) {
+            Some(other) if other == task => bail!(
+                "task {} is named twice; a task is patched, supported or only tested on",
+                task.name
+            ),
+            Some(_) => bail!(
                 "two tasks are called {}; rename one of them in its manifest",
                 task.name
-            );
+            ),
+            None => {}
         }
     }
     Ok(())

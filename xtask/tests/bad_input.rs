@@ -190,6 +190,86 @@ fn task_manifests_are_checked_by_key() {
 }
 
 #[test]
+fn a_task_is_there_once() {
+    let patch = ["patch", "--model", "world-xs", "--task", "digits"];
+    let twice = [&patch[..], &["--support", "digits"]].concat();
+    check(&twice, &["task digits is named twice"]);
+
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    let my = "name = \"my\"\ntemplates = [\"a {}\"]\nfolder = \".\"\n";
+    write("one.toml", my);
+    write("other.toml", &my.replace("a {}", "the {}"));
+    let suite = "name = \"mine\"\nmodel = \"world-xs\"\nsupported = [\"objects\"]\n";
+    write(
+        "many.toml",
+        &format!("{suite}patching = [\"one.toml\", \"other.toml\"]\n"),
+    );
+    let many = directory.path().join("many.toml");
+    for question in ["rq1", "rq3"] {
+        let asked = [question, "--suite", many.to_str().unwrap()];
+        check(&asked, &["two tasks are called my", "rename one"]);
+    }
+    write(
+        "transfer.toml",
+        &format!("{suite}patching = [\"digits\"]\ntransfer = [\"digits.toml\"]\n"),
+    );
+    write("digits.toml", &my.replace("my", "digits"));
+    let transfer = directory.path().join("transfer.toml");
+    let asked = ["rq4", "--suite", transfer.to_str().unwrap()];
+    check(&asked, &["two tasks are called digits"]);
+}
+
+/// Whoever asks for a delta of weights in another layout hears of it before they are trained.
+#[test]
+fn a_delta_needs_weights_in_one_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = paint_world::checkpoints();
+    let world = world.iter().find(|c| c.name == "world-2xs").unwrap();
+    let (hf, open_clip) = (directory.path().join("hf"), directory.path().join("oc"));
+    world.write(&hf).unwrap();
+    let converted = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["convert", "--layout", "open-clip"])
+        .args([&hf, &open_clip])
+        .output()
+        .unwrap();
+    assert!(converted.status.success());
+    let model = open_clip.to_str().unwrap();
+    let task = photographed(directory.path(), "task", &["one", "two"]);
+    let support = photographed(directory.path(), "support", &["three", "four"]);
+    let patch = ["patch", "--model", model, "--task", &task];
+    let patch = [&patch[..], &["--support", &support, "--emit-delta"]].concat();
+    check(&patch, &["has no model.safetensors", "convert"]);
+}
+
+#[test]
+fn one_class_is_no_task() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = photographed(directory.path(), "one", &["thing"]);
+    let support = photographed(directory.path(), "support", &["three", "four"]);
+    let patch = ["patch", "--model", "world-2xs", "--task", &one];
+    let patch = [&patch[..], &["--support", &support]].concat();
+    check(&patch, &["task one: has 1 class;"]);
+}
+
+/// A folder of a few images of each class, and its manifest.
+fn photographed(directory: &Path, name: &str, classes: &[&str]) -> String {
+    for (label, class) in (0..).zip(classes) {
+        let of_class = directory.join(name).join(class);
+        std::fs::create_dir_all(&of_class).unwrap();
+        for i in 0..20 {
+            let split = paint_world::Split::Train;
+            let (image, _) = paint_world::picture("digits", split, 10 * i + label).unwrap();
+            image.save(of_class.join(format!("{i}.png"))).unwrap();
+        }
+    }
+    let manifest = directory.join(format!("{name}.toml"));
+    let text = format!("name = {name:?}\ntemplates = [\"a {{}}\"]\nfolder = {name:?}\n");
+    std::fs::write(&manifest, text).unwrap();
+    manifest.to_str().unwrap().to_owned()
+}
+
+#[test]
 fn a_hub_that_is_away_is_one_line() {
     let home = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))

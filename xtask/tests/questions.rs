@@ -192,7 +192,12 @@ fn question_4_halves_classes_and_crosses_tasks() {
 fn question_5_has_three_case_studies() {
     let asked = Asked::new();
     let model = asked.question.model.display().to_string();
-    let lines = asked.answer("rq5", &["--model", &model, "--limit", "30", "--steps", "4"]);
+    // What is given goes before the suite's model for case studies, and that before the suite's model.
+    let suite = std::fs::read_to_string(&asked.question.suite).unwrap();
+    let with = format!("model = \"no model\"\ncase_model = {model:?}\n{suite}");
+    std::fs::write(&asked.question.suite, with).unwrap();
+    asked.fails("rq5", &["--model", "nothing"], &["model nothing"]);
+    let lines = asked.answer("rq5", &["--limit", "30", "--steps", "4"]);
     let verdict = verdict(&lines, "rq5");
     let measures = [
         "attack_gain",
@@ -208,6 +213,9 @@ fn question_5_has_three_case_studies() {
     assert_eq!(studies.len(), 3);
     let attacked = &studies[0]["sets"];
     assert_eq!(attacked[0]["before"]["n"], attacked[1]["before"]["n"]);
+    let supported = studies[0]["supported"].as_array().unwrap();
+    assert_eq!(supported.len(), 1);
+    assert_eq!(supported[0]["name"], "shapes");
     // What is written is never right.
     let value = |set: &Value| set["before"]["value"].as_f64().unwrap();
     assert_eq!(attacked[0]["before"]["n"], attacked[2]["before"]["n"]);
@@ -222,6 +230,37 @@ fn question_5_has_three_case_studies() {
     let few = ["--model", &model, "--limit", "4", "--steps", "3"];
     asked.fails("rq5", &few, &["counting: none of 4", "--limit"]);
     assert_eq!(written(&asked.question.runs), trained);
+}
+
+/// Weights of single tasks are trained once for all questions.
+#[test]
+fn what_one_question_trained_the_next_finds() {
+    let asked = Asked::new();
+    let model = asked.question.model.display().to_string();
+    let trained = |name: &str, options: &[&str]| {
+        let mut command = asked.command(name, options);
+        command.args(["--model", &model, "--out"]);
+        let output = command.arg(asked.directory.path().join(name)).output();
+        let output = output.unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{message}");
+        let weights = std::fs::read_dir(asked.question.runs.join("weights")).unwrap();
+        let names = weights.map(|entry| entry.unwrap().file_name());
+        let found = names.filter(|name| !name.to_string_lossy().ends_with("lock"));
+        found.collect::<std::collections::BTreeSet<_>>()
+    };
+    let alone = trained("rq1", &[]);
+    assert_eq!(alone.len(), 2);
+    let halves = trained("rq4", &["--draws", "1"]);
+    assert!(
+        halves.is_superset(&alone) && halves.len() == 4,
+        "{halves:?}"
+    );
+    // One joint training, and two in a row: the first is known, and so is the second if the first
+    // was not worth keeping.
+    let many = trained("rq3", &["--seeds", "1", "--budget", "3"]);
+    assert!(many.is_superset(&halves), "{many:?}");
+    assert!((5..=6).contains(&many.len()), "{many:?}");
 }
 
 #[test]

@@ -26,6 +26,9 @@ pub struct Suite {
     /// Name or directory of the zero-shot model, if the suite comes with one.
     #[serde(default)]
     pub model: Option<String>,
+    /// Name or directory of the model that the case studies patch, where that is another.
+    #[serde(default)]
+    pub case_model: Option<String>,
     /// Names or directories of models of several sizes, smallest first, to compare with each other.
     #[serde(default)]
     pub models: Vec<String>,

@@ -160,14 +160,15 @@ impl Verdict {
     /// `transfers` has one difference per task: accuracy on the classes never
     /// patched on, after minus before, a fraction, paired. Supported if at
     /// least two thirds of the tasks (6 of 9) improved with their whole
-    /// interval above 0; not supported if the interval of the mean lies wholly
-    /// at or below 0, whatever the tasks say; else undecided.
+    /// interval above 0, and so did the mean; not supported if the interval of
+    /// the mean lies wholly at or below 0, whatever the tasks say; else
+    /// undecided.
     pub fn rq4(transfers: &[Estimate], mean_transfer: &Estimate) -> Self {
         let mean = Measure::points(mean_transfer);
         let n_improved = transfers.iter().filter(|t| t.low() > 0.0).count();
         let verdict = if mean.high <= 0.0 {
             Outcome::NotSupported
-        } else if !transfers.is_empty() && 3 * n_improved >= 2 * transfers.len() {
+        } else if !transfers.is_empty() && mean.low > 0.0 && 3 * n_improved >= 2 * transfers.len() {
             Outcome::Supported
         } else {
             Outcome::Undecided
@@ -184,16 +185,19 @@ impl Verdict {
     /// questions?
     ///
     /// Supported if the gain under attack, the gain on the unseen count and
-    /// the gain in multiple choice are above 0 and the change on clean images
-    /// above −1 point, each with its whole interval; not supported if one of
-    /// them lies wholly at or below its bound; else undecided. Studies that
-    /// the suite does not have are left out. The change on supported tasks is
-    /// told beside.
+    /// the gain in multiple choice are above 0 and the changes on clean images
+    /// and on the supported tasks (the mean over tasks and studies) above −1 point, each with its whole interval;
+    /// not supported if one of them lies wholly at or below its bound; else
+    /// undecided. Studies that the suite does not have are left out.
     pub fn rq5(studies: &CaseStudies) -> Self {
         let attack = Measure::points(&studies.attack_gain);
         let clean = Measure::points(&studies.clean_change);
         let supported = Measure::points(&studies.supported_change);
-        let mut bounds = vec![(attack, 0.0), (clean, -TOLERATED_LOSS)];
+        let mut bounds = vec![
+            (attack, 0.0),
+            (clean, -TOLERATED_LOSS),
+            (supported, -TOLERATED_LOSS),
+        ];
         let mut measures = vec![
             ("attack_gain", attack),
             ("clean_change", clean),
@@ -311,13 +315,15 @@ impl Verdict {
             }
             "rq4" => {
                 "Claim: patching on some classes of a task improves the classes it never saw. \
-                 “Supported” requires that at least two thirds of the tasks improved with their whole interval above 0; \
+                 “Supported” requires that at least two thirds of the tasks and their mean improved with their whole \
+                 interval above 0, each task's at 95 %, not corrected for their number; \
                  “not supported”, that the interval of the mean lies wholly at or below 0."
             }
             "rq5" => {
-                "Claim: patching mends typographic attacks at little cost on clean images, and counting and multiple \
-                 choice where the suite has them. “Supported” requires the whole interval of every gain above 0 and that \
-                 of the change on clean images above −1 point; “not supported”, that one of them lies wholly at or \
+                "Claim: patching mends typographic attacks at little cost on clean images and on the supported tasks, \
+                 and counting and multiple choice where the suite has them. “Supported” requires the whole interval of \
+                 every gain above 0 and those of the change on clean images and of that on the supported tasks, its mean over \
+                 tasks and studies, above −1 point; “not supported”, that one of them lies wholly at or \
                  below its bound."
             }
             "groups" => {

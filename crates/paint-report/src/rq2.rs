@@ -2,7 +2,7 @@
 
 use crate::page::{Block, Section};
 use crate::table::{Cell, Table, distinct};
-use crate::tradeoff::sizes_figure;
+use crate::tradeoff::{size_figure, sizes_figure};
 use crate::{Curve, Error, Estimate, Measure, Result, Split, number};
 
 /// What fine-tuning did to the weights of one group of layers.
@@ -42,6 +42,8 @@ pub struct Rq2Size {
     pub cka_patching: Measure,
     /// Mean curve over the patching tasks; the curve's `task` is not shown.
     pub average: Curve,
+    /// One curve per patching task over every alpha measured, the chosen one marked.
+    pub tasks: Vec<Curve>,
 }
 
 /// All that the page says about RQ2 beside verdict and repetition.
@@ -98,7 +100,7 @@ pub fn rq2_table(sizes: &[Rq2Size]) -> Result<Table> {
 /// The sections of the page that are particular to RQ2.
 ///
 /// # Errors
-/// Refuses what [`rq2_table`] and [`crate::tradeoff_figure`] refuse.
+/// Refuses what [`rq2_table`] and [`crate::tradeoff_figure`] refuse, of any size.
 pub fn rq2_sections(findings: &Rq2Findings) -> Result<Vec<Section>> {
     let mut table = rq2_table(&findings.sizes)?;
     table.notes.clone_from(&findings.notes);
@@ -111,12 +113,26 @@ pub fn rq2_sections(findings: &Rq2Findings) -> Result<Vec<Section>> {
         })
         .collect();
     let figure = sizes_figure(&curves, &findings.supported, findings.split)?;
+    let of_size = |(position, size): (usize, &Rq2Size)| {
+        let figure = size_figure(
+            (position, &size.name),
+            &size.tasks,
+            &findings.supported,
+            findings.split,
+        );
+        Ok(Block::Figure(figure?))
+    };
+    let by_task = findings.sizes.iter().enumerate().map(of_size);
     let layers = layers_table(&findings.sizes).map(Block::Table);
     Ok(vec![
         Section::new("Results by model size", vec![Block::Table(table)]),
         Section::new(
             "From zero-shot to fine-tuned, by size",
             vec![Block::Figure(figure)],
+        ),
+        Section::new(
+            "Every patching task, by size",
+            by_task.collect::<Result<_>>()?,
         ),
         Section::new(
             "What fine-tuning did to the weights",

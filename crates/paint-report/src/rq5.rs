@@ -37,6 +37,8 @@ pub struct Rq5Study {
     pub validation: Curve,
     /// The sets tested, at least one.
     pub sets: Vec<StudySet>,
+    /// The supported tasks, each with its whole test split.
+    pub supported: Vec<StudySet>,
     /// Mean change on the supported tasks, a fraction, paired.
     pub supported_change: Estimate,
     /// A few images with the predictions of both models; may be empty.
@@ -170,7 +172,12 @@ fn study_rows(study: &Rq5Study) -> Vec<Vec<Cell>> {
             alpha.clone(),
         ]
     };
-    let supported = vec![
+    let supported = study.supported.iter().map(|of_task| {
+        let mut row = set(of_task);
+        row[1] = Cell::text(&format!("supported: {}", of_task.name));
+        row
+    });
+    let mean = vec![
         Cell::text(&study.name),
         Cell::text("supported tasks, mean"),
         empty(),
@@ -178,5 +185,6 @@ fn study_rows(study: &Rq5Study) -> Vec<Vec<Cell>> {
         Cell::Change(study.supported_change),
         alpha.clone(),
     ];
-    study.sets.iter().map(set).chain([supported]).collect()
+    let sets = study.sets.iter().map(set);
+    sets.chain(supported).chain([mean]).collect()
 }

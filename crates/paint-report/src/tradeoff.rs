@@ -82,21 +82,56 @@ impl Frame {
 /// # Errors
 /// Refuses no curves at all and a curve without points.
 pub fn tradeoff_figure(curves: &[Curve], supported: &str, split: Split) -> Result<Figure> {
+    let numbers = " The numbers are in the table of results.";
+    tasks_figure(
+        ("tradeoff", "each patching task", numbers),
+        curves,
+        supported,
+        split,
+    )
+}
+
+/// As [`tradeoff_figure`], of one model of several: its position among them and its name.
+///
+/// # Errors
+/// Refuses what [`tradeoff_figure`] refuses.
+pub(crate) fn size_figure(
+    (position, name): (usize, &str),
+    curves: &[Curve],
+    supported: &str,
+    split: Split,
+) -> Result<Figure> {
+    let (id, tasks) = (
+        format!("size-{position}"),
+        format!("each patching task with {name}"),
+    );
+    tasks_figure((&id, &tasks, ""), curves, supported, split)
+}
+
+/// One curve per patching task and their average; `numbers` says where to find the numbers.
+fn tasks_figure(
+    (id, tasks, numbers): (&str, &str, &str),
+    curves: &[Curve],
+    supported: &str,
+    split: Split,
+) -> Result<Figure> {
     let split_name = split_name(split);
     draw(
         curves,
         supported,
         &Wording {
-            id: format!("tradeoff-{split_name}"),
+            id: format!("{id}-{split_name}"),
             patching: "the patching task",
             title: format!(
-                "Accuracy on {supported} against accuracy on each patching task, {split_name} images"
+                "Accuracy on {supported} against accuracy on {tasks}, {split_name} images"
             ),
-            description: "One curve per patching task from the zero-shot model, alpha 0, to the fine-tuned model, alpha 1. \
-                          The numbers are in the table of results.",
+            description: format!(
+                "One curve per patching task from the zero-shot model, alpha 0, to the fine-tuned \
+                 model, alpha 1.{numbers}"
+            ),
             has_average: true,
             shape: "task",
-            caption: caption(supported, "each patching task", split),
+            caption: caption(supported, tasks, split),
         },
     )
 }
@@ -117,7 +152,8 @@ pub(crate) fn sizes_figure(sizes: &[Curve], supported: &str, split: Split) -> Re
                 "Accuracy on {supported} against mean accuracy on the patching tasks by model size, {split_name} images"
             ),
             description: "One curve per model size from the zero-shot model, alpha 0, to the fine-tuned model, alpha 1. \
-                          Gains and distances are in the table of results.",
+                          Gains and distances are in the table of results."
+                .to_owned(),
             has_average: false,
             shape: "size",
             caption: caption(supported, "the patching tasks, on average,", split),
@@ -125,12 +161,12 @@ pub(crate) fn sizes_figure(sizes: &[Curve], supported: &str, split: Split) -> Re
     )
 }
 
-/// What the two figures say differently.
+/// What the figures say differently.
 struct Wording {
     id: String,
     patching: &'static str,
     title: String,
-    description: &'static str,
+    description: String,
     has_average: bool,
     /// What a curve stands for.
     shape: &'static str,

@@ -57,6 +57,13 @@ fn size(name: &str, n_parameters: u64, step: Option<f64>) -> Rq2Size {
             points: [1.0, 0.0, 0.5].map(point).into(),
             chosen: Some(Alpha::new(0.5).unwrap()),
         },
+        tasks: ["digits", HOSTILE]
+            .map(|task| Curve {
+                task: task.to_owned(),
+                points: [1.0, 0.0, 0.25, 0.5].map(point).into(),
+                chosen: Some(Alpha::new(0.25).unwrap()),
+            })
+            .into(),
     }
 }
 
@@ -81,6 +88,7 @@ world-s  2,400,000   +30.0 [+29.0, +31.0]  −0.5 [−0.7, −0.3]  6.2 [5.8, 6.
     let mut nothing_chosen = findings.clone();
     for size in &mut nothing_chosen.sizes {
         size.average.chosen = None;
+        size.tasks.iter_mut().for_each(|task| task.chosen = None);
     }
     assert!(!page(rq2_sections(&nothing_chosen).unwrap()).contains("chosen α ("));
     let page = page(rq2_sections(&findings).unwrap());
@@ -94,9 +102,15 @@ world-s  2,400,000   +30.0 [+29.0, +31.0]  −0.5 [−0.7, −0.3]  6.2 [5.8, 6.
             "0.9995",
             "chosen α (the size’s shape)",
             "the patching tasks, mean, %",
+            "id=\"size-0-test-title\"",
+            "id=\"size-1-test-title\"",
+            "each patching task with world-s",
         ],
     );
-    assert!(!page.contains("not shown") && !page.contains("class=\"average\""));
+    // Only the figures of tasks have an average of their curves.
+    let (sizes, tasks) = page.rsplit_once("Every patching task, by size").unwrap();
+    assert!(!page.contains("not shown") && !sizes.contains("class=\"average\""));
+    assert!(tasks.contains("class=\"average\""));
 }
 
 #[test]
@@ -271,6 +285,13 @@ fn study(name: &str) -> Rq5Study {
             change: estimate(0.4, 0.02),
             of_errors: false,
         }],
+        supported: vec![StudySet {
+            name: "objects".to_owned(),
+            before: estimate(0.9, 0.01),
+            after: estimate(0.898, 0.01),
+            change: estimate(-0.002, 0.004),
+            of_errors: false,
+        }],
         supported_change: estimate(-0.002, 0.004),
         examples: vec![BeforeAfter {
             png,
@@ -287,6 +308,7 @@ fn case_studies() {
     let expected = "\
 study    tested on              before             after              change                  α
 attacks  attacks                40.0 [38.0, 42.0]  80.0 [78.0, 82.0]  ▲ +40.0 [+38.0, +42.0]  0.35
+attacks  supported: objects     90.0 [89.0, 91.0]  89.8 [88.8, 90.8]     −0.2 [−0.6, +0.2]    0.35
 attacks  supported tasks, mean                                           −0.2 [−0.6, +0.2]    0.35
 ";
     check_table(&text, expected);

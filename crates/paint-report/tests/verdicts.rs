@@ -56,6 +56,7 @@ fn size(name: &str, distance: f64, step: Option<Made>) -> Rq2Size {
             points: Vec::new(),
             chosen: None,
         },
+        tasks: Vec::new(),
     }
 }
 
@@ -154,6 +155,8 @@ fn rq4_needs_two_thirds_of_the_tasks() {
     check(1, 2, (0.05, 0.01), Undecided);
     check(0, 0, (0.05, 0.01), Undecided);
     check(0, 9, (0.0, 0.01), Undecided);
+    // Two thirds of the tasks without their mean are not the claim.
+    check(6, 9, (0.005, 0.01), Undecided);
     check(0, 9, (-0.02, 0.01), NotSupported);
     // A few tasks that lose much outweigh many that gain a little.
     check(6, 9, (-0.02, 0.01), NotSupported);
@@ -175,7 +178,7 @@ fn studies() -> CaseStudies {
             gain: estimate((0.4, 0.03)),
         }),
         multiple_choice_gain: Some(estimate((0.18, 0.02))),
-        supported_change: estimate((-0.03, 0.005)),
+        supported_change: estimate((-0.003, 0.005)),
     }
 }
 
@@ -205,6 +208,12 @@ fn rq5_needs_every_study() {
     check(attack((-0.03, 0.02)), NotSupported);
     check(clean((-0.008, 0.005)), Undecided);
     check(clean((-0.02, 0.005)), NotSupported);
+    let kept = |made| CaseStudies {
+        supported_change: estimate(made),
+        ..studies()
+    };
+    check(kept((-0.008, 0.005)), Undecided);
+    check(kept((-0.03, 0.005)), NotSupported);
     let other = CaseStudies {
         unseen_count: counting((0.01, 0.02)),
         ..studies()
@@ -220,6 +229,11 @@ fn rq5_needs_every_study() {
         ..studies()
     };
     check(other, Undecided);
+    let other = CaseStudies {
+        multiple_choice_gain: Some(estimate((-0.03, 0.02))),
+        ..studies()
+    };
+    check(other, NotSupported);
     let other = CaseStudies {
         unseen_count: None,
         multiple_choice_gain: None,

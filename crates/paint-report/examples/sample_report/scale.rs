@@ -63,5 +63,9 @@ fn size(position: usize) -> Result<Rq2Size> {
         cka_supported: Measure::exact(cka + 0.09, 2000)?,
         cka_patching: Measure::new(cka, cka - 0.03, cka + 0.02, 9)?,
         average: made_curve("", 0.38 + 0.02 * position as f64, 0.9, loss, 0.35)?,
+        tasks: [("digits", 0.3), ("flags", 0.0), ("signs", -0.1)]
+            .map(|(task, more)| made_curve(task, 0.38 + more, 0.9 + more / 4.0, loss, 0.35 + more))
+            .into_iter()
+            .collect::<Result<_>>()?,
     })
 }

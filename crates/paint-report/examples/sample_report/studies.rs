@@ -28,6 +28,10 @@ pub(crate) fn input() -> Result<(ReportInput, String)> {
             alpha: Alpha::new(0.4)?,
             validation: made_curve(name, 0.42, 0.86, 0.17, 0.4)?,
             sets,
+            supported: ["objects", "shapes", "sketches"]
+                .map(|task| set(task, 0.9, -0.004, 0.003))
+                .into_iter()
+                .collect::<Result<_>>()?,
             supported_change: change(-0.004, 0.003)?,
             examples,
         })
