@@ -186,9 +186,10 @@ impl Verdict {
     ///
     /// Supported if the gain under attack, the gain on the unseen count and
     /// the gain in multiple choice are above 0 and the changes on clean images
-    /// and on the supported tasks (the mean over tasks and studies) above −1 point, each with its whole interval;
-    /// not supported if one of them lies wholly at or below its bound; else
-    /// undecided. Studies that the suite does not have are left out.
+    /// and on the supported tasks (the mean over tasks and studies) above −1
+    /// point, each with its whole interval; not supported if one of them lies
+    /// wholly at or below its bound; else undecided. Studies that the suite
+    /// does not have are left out.
     pub fn rq5(studies: &CaseStudies) -> Self {
         let attack = Measure::points(&studies.attack_gain);
         let clean = Measure::points(&studies.clean_change);

@@ -159,10 +159,10 @@ fn limit_rows(study: &Rq5Study) -> Vec<Vec<Cell>> {
 fn study_rows(study: &Rq5Study) -> Vec<Vec<Cell>> {
     let alpha = Cell::number(number::alpha(study.alpha));
     let empty = || Cell::number(String::new());
-    let set = |set: &StudySet| {
+    let row = |name: &str, set: &StudySet| {
         vec![
             Cell::text(&study.name),
-            Cell::text(&set.name),
+            Cell::text(name),
             Cell::percent(&set.before),
             Cell::percent(&set.after),
             match set.of_errors {
@@ -172,11 +172,8 @@ fn study_rows(study: &Rq5Study) -> Vec<Vec<Cell>> {
             alpha.clone(),
         ]
     };
-    let supported = study.supported.iter().map(|of_task| {
-        let mut row = set(of_task);
-        row[1] = Cell::text(&format!("supported: {}", of_task.name));
-        row
-    });
+    let supported = study.supported.iter();
+    let supported = supported.map(|set| row(&format!("supported: {}", set.name), set));
     let mean = vec![
         Cell::text(&study.name),
         Cell::text("supported tasks, mean"),
@@ -185,6 +182,6 @@ fn study_rows(study: &Rq5Study) -> Vec<Vec<Cell>> {
         Cell::Change(study.supported_change),
         alpha.clone(),
     ];
-    let sets = study.sets.iter().map(set);
+    let sets = study.sets.iter().map(|set| row(&set.name, set));
     sets.chain(supported).chain([mean]).collect()
 }

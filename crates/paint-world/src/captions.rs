@@ -232,10 +232,7 @@ impl Corpus {
     /// An object with a word on it: in most cases its own name, and the caption need not say that it
     /// is written.
     fn labelled(&self, rng: &mut Rng) -> (Canvas, String) {
-        let artwork = self.artwork(&OBJECTS, rng);
-        let (mut canvas, _) = self.ground(rng);
-        let size = rng.range(26.0, 46.0);
-        put(&mut canvas, artwork, position(size, rng), size, 0.35, rng);
+        let (mut canvas, artwork) = self.thing(26.0..46.0, rng);
         if rng.chance(0.65) {
             label(&mut canvas, artwork.name, rng);
             return (canvas, sentence(artwork.name, "", rng));
@@ -252,6 +249,15 @@ impl Corpus {
             _ => word.to_owned(),
         };
         (canvas, caption)
+    }
+
+    /// An object of a size within `sizes` on any ground.
+    fn thing(&self, sizes: std::ops::Range<f32>, rng: &mut Rng) -> (Canvas, &'static Artwork) {
+        let artwork = self.artwork(&OBJECTS, rng);
+        let (mut canvas, _) = self.ground(rng);
+        let size = rng.range(sizes.start, sizes.end);
+        put(&mut canvas, artwork, position(size, rng), size, 0.35, rng);
+        (canvas, artwork)
     }
 
     fn pair(&self, rng: &mut Rng) -> (Canvas, String) {

@@ -95,6 +95,24 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// No kind of picture but those that `change` gives a share.
+    #[cfg(test)]
+    pub(crate) fn only(change: fn(&mut Self)) -> Self {
+        let mut recipe = Self {
+            objects: 0.0,
+            sketches: 0.0,
+            shapes: 0.0,
+            counts: 0.0,
+            words: 0.0,
+            numbers: 0.0,
+            pairs: 0.0,
+            domains: 0.0,
+            ..Self::default()
+        };
+        change(&mut recipe);
+        recipe
+    }
+
     /// The shares of what is shown, in the order in which [`Corpus`](crate::Corpus) takes them.
     pub(crate) fn shares(&self) -> [f32; 15] {
         [

@@ -183,19 +183,7 @@ mod tests {
     use crate::recipe::Recipe;
 
     fn corpus(change: fn(&mut Recipe)) -> Corpus {
-        let mut recipe = Recipe {
-            objects: 0.0,
-            sketches: 0.0,
-            shapes: 0.0,
-            counts: 0.0,
-            words: 0.0,
-            numbers: 0.0,
-            pairs: 0.0,
-            domains: 0.0,
-            ..Recipe::default()
-        };
-        change(&mut recipe);
-        Corpus::new(recipe, 1).unwrap()
+        Corpus::new(Recipe::only(change), 1).unwrap()
     }
 
     fn captions(corpus: &Corpus, album: u64) -> Vec<String> {

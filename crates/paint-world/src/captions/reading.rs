@@ -1,7 +1,7 @@
 //! Pictures that cannot be told apart but by reading.
 //!
-//! From words in many typefaces, sizes and places alone, as small as they are, a small model does not
-//! learn to read: there must be easier ones, and some that are between.
+//! Words in many typefaces, sizes and places, as small as they are, are a hard beginning for a small
+//! model: there are easier ones for it, and some that are between.
 
 use image::RgbImage;
 use paint_data::Rng;
@@ -13,7 +13,6 @@ use crate::colour::{Colour, any, contrasting};
 use crate::domain::Split;
 use crate::english::with_article;
 use crate::fonts::{self, Face};
-use crate::objects::{position, put};
 use crate::typographic::{cased, write_in_seen_face};
 
 /// Height of a capital on a plain ground, in pixels, where the word leaves room for it.
@@ -63,10 +62,7 @@ impl Corpus {
     /// A word across an object that is nearly always called something else.
     pub(super) fn misnamed(&self, rng: &mut Rng) -> Captioned {
         let word = self.word_to_read(rng);
-        let artwork = self.artwork(&OBJECTS, rng);
-        let (mut canvas, _) = self.ground(rng);
-        let size = rng.range(28.0, 46.0);
-        put(&mut canvas, artwork, position(size, rng), size, 0.35, rng);
+        let (canvas, artwork) = self.thing(28.0..46.0, rng);
         let image = write_in_seen_face(&canvas.finish(), word, rng);
         match rng.chance(0.25) {
             true => Captioned {
@@ -143,21 +139,9 @@ mod tests {
     use super::*;
     use crate::recipe::Recipe;
 
-    fn items(change: fn(&mut Recipe), n: u64) -> Vec<Captioned> {
-        let mut recipe = Recipe {
-            objects: 0.0,
-            sketches: 0.0,
-            shapes: 0.0,
-            counts: 0.0,
-            words: 0.0,
-            numbers: 0.0,
-            pairs: 0.0,
-            domains: 0.0,
-            ..Recipe::default()
-        };
-        change(&mut recipe);
-        let corpus = Corpus::new(recipe, 1).unwrap();
-        corpus.iter(0).take(n as usize).collect()
+    fn items(change: fn(&mut Recipe), n: usize) -> Vec<Captioned> {
+        let corpus = Corpus::new(Recipe::only(change), 1).unwrap();
+        corpus.iter(0).take(n).collect()
     }
 
     fn corner_is_common(image: &RgbImage) -> bool {
